@@ -1,0 +1,1 @@
+"""Corpora, manifests, splits and data sets."""

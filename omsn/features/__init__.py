@@ -1,0 +1,1 @@
+"""Frame features of sound and face."""

@@ -1,0 +1,1 @@
+"""Files in and out: sound, picture, landmark files."""

@@ -1,0 +1,1 @@
+"""From raw sound and pictures to clean sound, faces and landmarks."""

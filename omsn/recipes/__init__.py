@@ -1,0 +1,1 @@
+"""Named settings: TOML files with differences from the defaults."""

@@ -1,0 +1,1 @@
+"""Training, protocols, metrics and the SVM baseline."""

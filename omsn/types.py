@@ -1,0 +1,215 @@
+"""The seams: validated containers that the stages hand to each other.
+
+Letters used in shapes everywhere:
+B clips in a batch, T frames, F feature columns, N steps and D channels of an encoder's matrix,
+C channels, H and W height and width of a map, K classes. Masks: True = real data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from omsn.errors import InputError
+from omsn.labels import LabelSet
+
+Floats = NDArray[np.float32]
+Seconds = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+N_LANDMARKS = 68
+"""Points of the iBUG-68 scheme: 0-16 jaw, 17-26 brows, 27-35 nose, 36-47 eyes, 48-67 mouth."""
+
+
+def _check(name: str, array: NDArray[np.generic], dtype: type[np.generic], shape: Sequence[int | None]) -> None:
+    """Raise where an array has another dtype or shape (None = any length) than its container promises."""
+    fits = array.ndim == len(shape) and all(want in (None, got) for want, got in zip(shape, array.shape, strict=True))
+    if array.dtype != dtype or not fits:
+        want_shape = tuple("any" if want is None else want for want in shape)
+        raise InputError(
+            f"{name}: got {array.dtype} of shape {array.shape}, expected {np.dtype(dtype)} of shape {want_shape}"
+        )
+
+
+def _check_finite(name: str, array: NDArray[np.generic]) -> None:
+    if not np.isfinite(array).all():
+        raise InputError(f"{name}: holds NaN or infinity; mark missing frames in the mask and set them to 0")
+
+
+@dataclass(frozen=True, eq=False)
+class Sound:
+    """One channel of sound.
+
+    Attributes:
+        samples: (n,) float32, full scale is 1.0.
+        rate_hz: samples per second.
+        start_s: time of the first sample on the clip's clock (0 = first picture, or first sample without picture).
+    """
+
+    samples: Floats
+    rate_hz: int
+    start_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check("Sound.samples", self.samples, np.float32, (None,))
+        _check_finite("Sound.samples", self.samples)
+        if self.rate_hz <= 0:
+            raise InputError(f"Sound.rate_hz: got {self.rate_hz}, expected a positive number of samples per second")
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds."""
+        return len(self.samples) / self.rate_hz
+
+
+@dataclass(frozen=True, eq=False)
+class LandmarkTrack:
+    """The 68 facial landmarks of one face over time.
+
+    Attributes:
+        points: (T, 68, 2) float32, x and y in pixels; 0 where ``mask`` is False.
+        mask: (T,) True where a face was found.
+        times_s: (T,) seconds, rising.
+    """
+
+    points: Floats
+    mask: Mask
+    times_s: Seconds
+
+    def __post_init__(self) -> None:
+        _check("LandmarkTrack.points", self.points, np.float32, (None, N_LANDMARKS, 2))
+        _check_finite("LandmarkTrack.points", self.points)
+        _check("LandmarkTrack.mask", self.mask, np.bool_, (len(self.points),))
+        _check("LandmarkTrack.times_s", self.times_s, np.float64, (len(self.points),))
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+
+@dataclass(frozen=True, eq=False)
+class Stream:
+    """Features of one modality, frame by frame.
+
+    Attributes:
+        values: (T, F) float32, finite; 0 where ``mask`` is False.
+        mask: (T,) True = real data.
+        times_s: (T,) centre of each frame in seconds, rising.
+        columns: F names.
+    """
+
+    values: Floats
+    mask: Mask
+    times_s: Seconds
+    columns: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        _check("Stream.values", self.values, np.float32, (None, len(self.columns)))
+        _check_finite("Stream.values", self.values)
+        _check("Stream.mask", self.mask, np.bool_, (len(self.values),))
+        _check("Stream.times_s", self.times_s, np.float64, (len(self.values),))
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def present(self) -> bool:
+        """True when at least one frame is real."""
+        return bool(self.mask.any())
+
+    @staticmethod
+    def absent(columns: tuple[str, ...]) -> Stream:
+        """A missing modality: one frame, masked out."""
+        return Stream(np.zeros((1, len(columns)), np.float32), np.zeros(1, np.bool_), np.zeros(1, np.float64), columns)
+
+    def take(self, frames: NDArray[np.integer] | slice) -> Stream:
+        """The stream at these frames only."""
+        return Stream(self.values[frames], self.mask[frames], self.times_s[frames], self.columns)
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """What a network may know of a clip: features of the sound and of the face. No label inside."""
+
+    clip: str
+    audio: Stream
+    video: Stream
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One row of a manifest: where a sample's files are and what is known of it.
+
+    Paths are absolute, or relative to the folder of the manifest. ``landmarks`` may name an entry of an
+    archive as ``file.npz#entry``. ``start_s`` and ``end_s`` cut a part out of longer files.
+    Unknown facts are empty strings.
+    """
+
+    clip: str
+    speaker: str
+    emotion: str
+    audio: str = ""
+    video: str = ""
+    landmarks: str = ""
+    intensity: str = ""
+    statement: str = ""
+    repetition: str = ""
+    sex: str = ""
+    corpus: str = ""
+    start_s: float = 0.0
+    end_s: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledSample:
+    """A sample and the manifest row that tells its emotion and speaker; for training and scoring only."""
+
+    sample: Sample
+    clip: Clip
+
+
+@dataclass(frozen=True)
+class Window:
+    """One answer: a stretch of time of one face.
+
+    Attributes:
+        start_s: start in seconds.
+        end_s: end in seconds.
+        probabilities: one for each label, in label order; they sum to 1.
+        modalities: which of "audio" and "video" were present.
+        track: number of the face, 0 for the first.
+    """
+
+    start_s: float
+    end_s: float
+    probabilities: tuple[float, ...]
+    modalities: tuple[str, ...]
+    track: int = 0
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The answers for one file.
+
+    Attributes:
+        source: the file as the user named it.
+        labels: the label set that orders each window's probabilities.
+        windows: answers in order of time.
+    """
+
+    source: str
+    labels: LabelSet
+    windows: tuple[Window, ...] = field(default=())
+
+    def emotion(self, window: int = 0) -> str:
+        """The most probable label of a window.
+
+        Raises:
+            InputError: there is no such window.
+        """
+        if not -len(self.windows) <= window < len(self.windows):
+            raise InputError(f"{self.source}: no window {window}; it has {len(self.windows)}")
+        probabilities = self.windows[window].probabilities
+        return self.labels.names[max(range(len(probabilities)), key=probabilities.__getitem__)]
