@@ -134,3 +134,171 @@ class PipelineConfig:
     audio: AudioFeatures = AudioFeatures()
     video: VideoFeatures = VideoFeatures()
     faces: Faces = Faces()
+
+
+# ---------------------------------------------------------------- network: Batch -> logits
+
+
+@dataclass(frozen=True)
+class EncoderConfig(_Checked):
+    """BiLSTM encoder of one modality (paper 2.3)."""
+
+    conv_layers: int = bounded(2, 0, 6)
+    """Convolutions over time before the BiLSTM; 0 is the paper's."""
+    conv_width: int = bounded(96, 4, 512)
+    """Channels of these convolutions."""
+    conv_kernel: int = bounded(5, 1, 15)
+    """Their length in frames; odd."""
+    frame_group: int = bounded(2, 1, 8)
+    """Neighbouring frames averaged into one before the convolutions and the BiLSTM, for speed."""
+    recurrent: bool = True
+    """Use the BiLSTM; without it the frames themselves are pooled."""
+    lstm_width: int = bounded(64, 2, 512)
+    """Units in each direction."""
+    lstm_layers: int = bounded(1, 1, 4)
+    """Stacked BiLSTM layers."""
+    steps: int = bounded(10, 1, 128)
+    """N, rows of the matrix handed to the fusion; the paper's is 10."""
+    channels: int = bounded(64, 1, 512)
+    """D, columns of the matrix; the paper's is 10."""
+    input_dropout: float = tunable(0.1, 0.0, 0.5)
+    """Share of feature columns dropped in training."""
+    dropout: float = tunable(0.3, 0.0, 0.7)
+    """Dropout after each convolution and after the BiLSTM."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.conv_kernel % 2 == 0:
+            raise ConfigError(f"EncoderConfig.conv_kernel: got {self.conv_kernel}, expected an odd number of frames")
+
+
+@dataclass(frozen=True)
+class FusionConfig(_Checked):
+    """MPDRF-Net (paper 2.4)."""
+
+    kind: Literal["mpdrf", "concatenation"] = "mpdrf"
+    """MPDRF-Net, or plain concatenation to measure it against."""
+    maps: int = bounded(8, 1, 512)
+    """Maps that the N x D matrix is folded into: (maps, N, D / maps). 1 is the paper's single picture."""
+    width: int = bounded(32, 4, 256)
+    """Channels of stage 1."""
+    max_growth: int = bounded(2, 1, 8)
+    """Channels double from stage to stage up to this multiple of the first."""
+    stages: int = bounded(4, 1, 6)
+    """Stages of progressive fusion; the paper's is 4."""
+    cardinality: int = bounded(4, 1, 64)
+    """Groups of the aggregated residual's convolution."""
+    bcpw: bool = True
+    """Gate both modalities by bilateral channel-pixel weighting; without it they are averaged."""
+    transformer: bool = True
+    """Add the residual transformer path to every aggregated residual."""
+    dense: bool = True
+    """Dense skips in the decoder."""
+    dropout: float = tunable(0.1, 0.0, 0.7)
+    """Share of maps dropped in training."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.width % self.cardinality:
+            raise ConfigError(
+                f"FusionConfig.cardinality: got {self.cardinality}, expected a divisor of width = {self.width}"
+            )
+
+
+@dataclass(frozen=True)
+class ClassifierConfig(_Checked):
+    """SMGCNN (paper 2.5)."""
+
+    width: int = bounded(64, 4, 512)
+    """Channels."""
+    blocks: int = bounded(1, 0, 8)
+    """Residual blocks before and again after the self-attention."""
+    attention: bool = True
+    """The self-attention block."""
+    dropout: float = tunable(0.3, 0.0, 0.7)
+    """Dropout inside the blocks and before the fully connected layer."""
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Batch to logits."""
+
+    audio: EncoderConfig = EncoderConfig()
+    video: EncoderConfig = EncoderConfig()
+    fusion: FusionConfig = FusionConfig()
+    classifier: ClassifierConfig = ClassifierConfig()
+
+    def __post_init__(self) -> None:
+        audio, video = (self.audio.steps, self.audio.channels), (self.video.steps, self.video.channels)
+        if audio != video:
+            raise ConfigError(f"NetworkConfig: audio matrix {audio} and video matrix {video} must be of one size")
+        if self.audio.channels % self.fusion.maps:
+            raise ConfigError(
+                f"NetworkConfig.fusion.maps: got {self.fusion.maps}, "
+                f"expected a divisor of channels = {self.audio.channels}"
+            )
+
+
+# ---------------------------------------------------------------- training
+
+
+@dataclass(frozen=True)
+class AugmentConfig(_Checked):
+    """Changes made to standardised features in training only."""
+
+    noise: float = tunable(0.2, 0.0, 1.0)
+    """Standard deviation of the noise added to every value, in standard deviations of its column."""
+    time_masks: int = bounded(2, 0, 10)
+    """Stretches of frames blanked in each modality of a clip."""
+    time_mask_share: float = bounded(0.12, 0.0, 0.5)
+    """Longest such stretch as a share of the clip."""
+    mixup: float = tunable(0.3, 0.0, 2.0)
+    """Beta parameter of mixup; 0 turns it off (Zhang et al. 2018)."""
+    modality_dropout: float = bounded(0.1, 0.0, 0.5)
+    """Share of clips that lose their sound, and as many that lose their face."""
+
+
+@dataclass(frozen=True)
+class TrainingConfig(_Checked):
+    """The training loop."""
+
+    epochs: int = bounded(60, 1, 10000)
+    """Passes over the training part."""
+    batch_size: int = bounded(32, 1, 4096)
+    """Clips in a step."""
+    learning_rate: float = tunable(2e-3, 1e-5, 1e-1, log=True)
+    """Highest learning rate of AdamW."""
+    weight_decay: float = tunable(0.05, 0.0, 1.0)
+    """Decoupled weight decay."""
+    schedule: Literal["one_cycle", "constant"] = "one_cycle"
+    """Learning rate over time: a quarter of the steps up, the rest down along a cosine; or constant."""
+    clip_norm: float = bounded(1.0, 0.0, 100.0)
+    """Gradients are scaled down to this norm."""
+    loss: Literal["cross_entropy", "binary_cross_entropy"] = "cross_entropy"
+    """Softmax over classes, or one-vs-rest sigmoids (the paper's)."""
+    label_smoothing: float = tunable(0.1, 0.0, 0.5)
+    """Share of each target spread over all classes."""
+    auxiliary: float = tunable(0.3, 0.0, 2.0)
+    """Weight of the losses of each modality's own head."""
+    average: float = bounded(0.0, 0.0, 0.9999)
+    """Decay of the running average of the weights that is evaluated and kept; 0 keeps the weights themselves."""
+    validation_share: float = bounded(0.15, 0.0, 0.5)
+    """Part of the training speakers (or clips, where speakers are shared) kept for validation."""
+    keep: Literal["best", "last"] = "best"
+    """Weights kept: those of the epoch with the lowest validation loss, or of the last epoch."""
+    patience: int = bounded(0, 0, 10000)
+    """Epochs without a better validation loss before training stops; 0 never stops early."""
+    normalisation: Literal["none", "enrolled"] = "none"
+    """Standardise by the training part, or each speaker by that speaker's own unlabelled clips."""
+    modality: Literal["both", "audio", "video"] = "both"
+    """What the network is given."""
+    augment: AugmentConfig = AugmentConfig()
+
+
+@dataclass(frozen=True)
+class Config:
+    """All settings, grouped as the three maps: pipeline (file to Sample), network (Batch to logits), training."""
+
+    pipeline: PipelineConfig = PipelineConfig()
+    network: NetworkConfig = NetworkConfig()
+    training: TrainingConfig = TrainingConfig()

@@ -88,6 +88,11 @@ class LandmarkTrack:
     def __len__(self) -> int:
         return len(self.points)
 
+    def between(self, start_s: float, end_s: float | None) -> LandmarkTrack:
+        """The frames from ``start_s`` on and before ``end_s`` (None: to the end)."""
+        frames = (self.times_s >= start_s) & (self.times_s < (np.inf if end_s is None else end_s))
+        return LandmarkTrack(self.points[frames], self.mask[frames], self.times_s[frames])
+
 
 @dataclass(frozen=True, eq=False)
 class Stream:

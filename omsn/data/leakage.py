@@ -1,0 +1,162 @@
+"""Leak check: does the test part hold what training has seen, though the protocol says it does not?"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Literal, NamedTuple
+
+from omsn.data.splits import Attribute, Fold
+from omsn.errors import LeakError
+from omsn.types import Clip
+
+Kind = Literal["clip", "file", "trial", "speaker", "statement"]
+
+Fact = tuple[Kind, tuple[str, ...]]
+
+_SHOWN = 3
+"""Leaks of each kind that a message shows."""
+
+
+class _Part(NamedTuple):
+    name: str
+    clips: Sequence[Clip]
+
+
+@dataclass(frozen=True)
+class Leak:
+    """Something that stands on both sides of a cut.
+
+    Attributes:
+        kind: what is shared.
+        what: the clip, file, trial, speaker or statement shared.
+        sides: the two parts, such as ("train", "test").
+        clips: for each side the first clip that has it.
+        forbidden: False where the protocol shares it openly, so that it is a warning only.
+    """
+
+    kind: Kind
+    what: str
+    sides: tuple[str, str]
+    clips: tuple[str, str]
+    forbidden: bool = True
+
+    def __str__(self) -> str:
+        here, there = self.sides
+        return f"{self.kind} {self.what} is in {here} ({self.clips[0]}) and in {there} ({self.clips[1]})"
+
+
+def find_leaks(clips: Sequence[Clip], fold: Fold, disjoint_by: Collection[Attribute]) -> tuple[Leak, ...]:
+    """Compare the three parts of a fold with each other.
+
+    No two parts may share a clip, overlapping stretches of one file, or a trial: clips of one corpus, speaker,
+    emotion, intensity, statement and repetition, such as the audio-only and the video-only copy of a performance
+    (only where speaker, statement and repetition are known). A shared speaker is forbidden where ``disjoint_by`` says
+    so and a warning elsewhere. A shared statement counts only where ``disjoint_by`` says so, and only in the test part:
+    validation may speak what training speaks.
+    """
+    parts = [
+        _Part(name, [clips[i] for i in indices])
+        for name, indices in (("train", fold.train), ("validation", fold.validation), ("test", fold.test))
+    ]
+    leaks: list[Leak] = []
+    for here, there in combinations(parts, 2):
+        leaks += _shared_facts(here, there, _forbidden_kinds(here, there, disjoint_by))
+        leaks += _shared_files(here, there)
+    return tuple(leaks)
+
+
+def check_leaks(
+    clips: Sequence[Clip], fold: Fold, disjoint_by: Collection[Attribute], allow: bool = False
+) -> tuple[Leak, ...]:
+    """Refuse a fold with forbidden leaks.
+
+    Args:
+        clips: the corpus.
+        fold: positions in ``clips``.
+        disjoint_by: what the protocol claims to keep apart.
+        allow: return forbidden leaks too instead of raising.
+
+    Returns:
+        All leaks that were let pass, for the report to print.
+
+    Raises:
+        LeakError: there are forbidden leaks; the message counts them and shows the first of each kind.
+    """
+    leaks = find_leaks(clips, fold, disjoint_by)
+    forbidden = [leak for leak in leaks if leak.forbidden]
+    if forbidden and not allow:
+        counts = ", ".join(f"{count} x {kind}" for kind, count in Counter(leak.kind for leak in forbidden).items())
+        kinds = dict.fromkeys(leak.kind for leak in forbidden)
+        shown = [leak for kind in kinds for leak in [leak for leak in forbidden if leak.kind == kind][:_SHOWN]]
+        lines = "".join(f"\n  {leak}" for leak in shown)
+        raise LeakError(
+            f"{fold.name}: parts share what the protocol keeps apart ({counts}){lines}\n"
+            "  remove the copies, correct the speakers, take another protocol, or allow leaks explicitly"
+        )
+    return leaks
+
+
+def _forbidden_kinds(here: _Part, there: _Part, disjoint_by: Collection[Attribute]) -> set[Kind]:
+    kinds: set[Kind] = {"clip", "file", "trial", *disjoint_by}
+    return kinds if "test" in (here.name, there.name) else kinds - {"statement"}
+
+
+def _shared_facts(here: _Part, there: _Part, forbidden: Collection[Kind]) -> Iterator[Leak]:
+    """One leak for each clip, trial, speaker or statement of both parts; statements only where they are forbidden."""
+    first, other = _first_with(here.clips), _first_with(there.clips)
+    for fact in other:
+        kind, values = fact
+        if fact in first and (kind != "statement" or kind in forbidden):
+            what = "/".join(value for value in values if value)
+            pair = (first[fact].clip, other[fact].clip)
+            yield Leak(kind, what, (here.name, there.name), pair, kind in forbidden)
+
+
+def _first_with(clips: Iterable[Clip]) -> dict[Fact, Clip]:
+    """Every fact of the clips and the first that has it."""
+    first: dict[Fact, Clip] = {}
+    for clip in clips:
+        for fact in _facts(clip):
+            first.setdefault(fact, clip)
+    return first
+
+
+def _facts(clip: Clip) -> Iterator[Fact]:
+    """What is known of a clip, its files apart."""
+    yield "clip", (clip.clip,)
+    if clip.speaker and clip.statement and clip.repetition:
+        yield "trial", (clip.corpus, clip.speaker, clip.emotion, clip.intensity, clip.statement, clip.repetition)
+    if clip.speaker:
+        yield "speaker", (clip.corpus, clip.speaker)
+    if clip.statement:
+        yield "statement", (clip.corpus, clip.statement)
+
+
+def _shared_files(here: _Part, there: _Part) -> Iterator[Leak]:
+    """One leak for each file of which both parts use the same stretch of time."""
+    users: dict[str, list[Clip]] = defaultdict(list)
+    for clip in here.clips:
+        for file in _files(clip):
+            users[file].append(clip)
+    shared: dict[str, tuple[str, str]] = {}
+    for clip in there.clips:
+        for file in _files(clip) & users.keys() - shared.keys():
+            others = [user for user in users[file] if _overlap(user, clip)]
+            if others:
+                shared[file] = (others[0].clip, clip.clip)
+    for file, pair in sorted(shared.items()):
+        yield Leak("file", file, (here.name, there.name), pair)
+
+
+def _files(clip: Clip) -> set[str]:
+    return {os.path.normpath(file) for file in (clip.audio, clip.video, clip.landmarks) if file}
+
+
+def _overlap(one: Clip, other: Clip) -> bool:
+    ends = [math.inf if clip.end_s is None else clip.end_s for clip in (one, other)]
+    return max(one.start_s, other.start_s) < min(ends)

@@ -1,0 +1,55 @@
+"""Standardisation of feature columns: by a training part (inductive) or by one speaker's own clips (enrolled)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from omsn.errors import InputError
+from omsn.types import Floats, Stream
+
+LIMIT = 6.0
+"""Standardised values are cut at this many standard deviations."""
+MIN_STD = 1e-4
+"""A column that varies less than this is centred and not scaled."""
+
+
+@dataclass(frozen=True, eq=False)
+class Statistics:
+    """Mean and standard deviation of each feature column over real frames.
+
+    Attributes:
+        mean: (F,) in the column's own unit.
+        std: (F,) positive.
+    """
+
+    mean: Floats
+    std: Floats
+
+    @staticmethod
+    def of(streams: Sequence[Stream], n_columns: int) -> Statistics:
+        """Statistics over all real frames of these streams; mean 0 and deviation 1 where there is none.
+
+        Raises:
+            InputError: a stream has another number of columns.
+        """
+        wrong = next((stream for stream in streams if len(stream.columns) != n_columns), None)
+        if wrong is not None:
+            raise InputError(f"statistics: got a stream of {len(wrong.columns)} columns, expected {n_columns}")
+        count, total, squares = 0, np.zeros(n_columns), np.zeros(n_columns)
+        for stream in streams:
+            real = stream.values[stream.mask].astype(np.float64)
+            count, total, squares = count + len(real), total + real.sum(axis=0), squares + (real**2).sum(axis=0)
+        if count == 0:
+            return Statistics(np.zeros(n_columns, np.float32), np.ones(n_columns, np.float32))
+        mean = total / count
+        std = np.sqrt(np.maximum(squares / count - mean**2, 0))
+        return Statistics(mean.astype(np.float32), np.where(std > MIN_STD, std, 1).astype(np.float32))
+
+
+def standardise(stream: Stream, statistics: Statistics) -> Stream:
+    """The stream in standard deviations from the mean, cut at ``LIMIT``; masked frames stay 0."""
+    scaled = np.clip((stream.values - statistics.mean) / statistics.std, -LIMIT, LIMIT)
+    return Stream((scaled * stream.mask[:, None]).astype(np.float32), stream.mask, stream.times_s, stream.columns)

@@ -1,0 +1,152 @@
+"""Opening media files: one place for the errors, the choice of streams and the clip's clock.
+
+Every time that leaves this module is on the file's clock: 0 is the first picture, or the first sample where there is
+no picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+import av
+from av.container import InputContainer
+from av.stream import Disposition
+
+from omsn.errors import MediaError
+
+GUESSED_LENGTH_FORMATS = frozenset({"mp3", "aac", "h264", "hevc"})
+"""Formats without a table of contents: their length and places are guesses from the bit rate."""
+
+LENGTH_TOLERANCE_S = 0.25
+"""A stream may end this much before the length its file promises: writers round, and count padding."""
+
+SEEK_MARGIN_S = 0.5
+"""Decoding starts this much before the part asked for: the first frames after a jump are damaged in most codecs."""
+
+Track = av.AudioStream | av.VideoStream
+
+
+def check_readable(path: str | Path) -> Path:
+    """The path, when it is a file with something in it.
+
+    Raises:
+        MediaError: it is missing, a folder, or empty.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise MediaError(f"{path}: is a folder; expected a media file")
+    if not path.is_file():
+        raise MediaError(f"{path}: no such file; check the path")
+    if path.stat().st_size == 0:
+        raise MediaError(f"{path}: is empty (0 bytes); copy or record it again")
+    return path
+
+
+def check_span(path: str | Path, start_s: float, end_s: float | None) -> None:
+    """Check the part of a file that is asked for.
+
+    Raises:
+        MediaError: it ends before it starts.
+    """
+    if end_s is not None and end_s <= start_s:
+        raise MediaError(f"{path}: asked for {start_s} s to {end_s} s; expected the end after the start")
+
+
+@contextmanager
+def open_container(path: str | Path) -> Iterator[InputContainer]:
+    """Open a media file with PyAV and close it afterwards.
+
+    Raises:
+        MediaError: the file is missing, empty, no media file, or so damaged that its table of contents is lost.
+    """
+    path = check_readable(path)
+    try:
+        container = av.open(str(path), metadata_errors="replace")
+    except av.error.FFmpegError as error:
+        raise MediaError(
+            f"{path}: not a media file, or cut short before its table of contents ({error.strerror}); "
+            "copy it again or re-encode it"
+        ) from error
+    with container:
+        yield container
+
+
+def find_sound(container: InputContainer) -> av.AudioStream | None:
+    """The first sound track, or None."""
+    return next(iter(container.streams.audio), None)
+
+
+def find_picture(container: InputContainer) -> av.VideoStream | None:
+    """The first moving picture, or None; cover art does not count."""
+    moving = (stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic)
+    return next(moving, None)
+
+
+def raise_no_track(path: str | Path, container: InputContainer, wanted: str) -> NoReturn:
+    """Raise the error of a file without the track wanted; the streams found are listed."""
+    found = ", ".join(f"{stream.type} ({_codec(stream)})" for stream in container.streams) or "none"
+    raise MediaError(f"{path}: no {wanted} stream; found {found}. Give a file with one, or re-encode this one")
+
+
+def clock_zero_s(container: InputContainer) -> float:
+    """Where the container's own clock stands at 0 of the file's clock, in seconds."""
+    leading = find_picture(container) or find_sound(container)
+    return 0.0 if leading is None else _own_start_s(leading)
+
+
+def track_start_s(container: InputContainer, track: Track) -> float:
+    """Where a track starts on the file's clock; 0 where the container does not tell."""
+    return _own_start_s(track) - clock_zero_s(container)
+
+
+def promised_end_s(container: InputContainer, track: Track) -> float | None:
+    """Where the container says that a track ends, on the file's clock; None where it does not say.
+
+    A browser's WebM has no length at all; a Matroska file has one for all tracks together, which says nothing
+    of a single one of several.
+    """
+    start_s = track_start_s(container, track)
+    if set(container.format.name.split(",")) & GUESSED_LENGTH_FORMATS:
+        return None
+    if track.duration is not None and track.time_base is not None:
+        return start_s + float(track.duration * track.time_base)
+    if container.duration is not None and len(container.streams) == 1:
+        return start_s + container.duration / av.time_base
+    return None
+
+
+def seek_before(container: InputContainer, track: Track, time_s: float) -> None:
+    """Go to where decoding reaches ``time_s`` undamaged; stay at the start where that is near or the place unsure."""
+    target_s = time_s + clock_zero_s(container) - SEEK_MARGIN_S
+    indexed = not set(container.format.name.split(",")) & GUESSED_LENGTH_FORMATS
+    if time_s > SEEK_MARGIN_S and indexed and track.time_base is not None:
+        container.seek(int(target_s / track.time_base), stream=track)
+
+
+def check_complete(path: str | Path, decoded_s: float, expected_s: float) -> None:
+    """Check that a track was as long as its file promised.
+
+    Raises:
+        MediaError: it broke off.
+    """
+    if decoded_s < expected_s - LENGTH_TOLERANCE_S:
+        raise_broken_off(path, decoded_s, expected_s)
+
+
+def raise_broken_off(path: str | Path, decoded_s: float, expected_s: float | None) -> NoReturn:
+    """Raise the error of a file that ends before it should, or holds damaged data part-way."""
+    expected = "an unknown length" if expected_s is None else f"{expected_s:.2f} s"
+    raise MediaError(f"{path}: broke off; decoded {decoded_s:.2f} s of {expected}. Copy it again or re-encode it")
+
+
+def _own_start_s(track: Track) -> float:
+    if track.start_time is None or track.time_base is None:
+        return 0.0
+    return float(track.start_time * track.time_base)
+
+
+def _codec(stream: av.stream.Stream) -> str:
+    return stream.codec_context.name if stream.codec_context is not None else "unknown codec"

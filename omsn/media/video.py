@@ -1,0 +1,124 @@
+"""Reading pictures: frame by frame, upright, with the times that the file gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import numpy as np
+from av.container import InputContainer
+from numpy.typing import NDArray
+
+from omsn.errors import MediaError
+from omsn.media.container import (
+    check_complete,
+    check_span,
+    clock_zero_s,
+    find_picture,
+    open_container,
+    promised_end_s,
+    raise_broken_off,
+    raise_no_track,
+    seek_before,
+)
+
+Image = NDArray[np.uint8]
+
+TimedFrame = tuple[float, av.VideoFrame]
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One picture.
+
+    Attributes:
+        image: (H, W, 3) uint8, blue, green, red, upright.
+        time_s: when it is shown, in seconds on the file's clock.
+    """
+
+    image: Image
+    time_s: float
+
+
+def read_frames(
+    path: str | Path,
+    rate_hz: float | None = None,
+    start_s: float = 0.0,
+    end_s: float | None = None,
+    *,
+    threads: int = 1,
+) -> Iterator[Frame]:
+    """Read the pictures of a file in order; the file is opened when the first is asked for.
+
+    Args:
+        path: anything that FFmpeg reads.
+        rate_hz: yield only the frames nearest to the times start_s + k / rate_hz, each at most once; None yields all.
+        start_s: leave out what is shown before this time on the file's clock.
+        end_s: leave out what is shown from this time on; None reads to the end.
+        threads: threads of the decoder.
+
+    Raises:
+        MediaError: the file is missing, empty, no media file, without picture, or broken off part-way; or the rate
+            or the times cannot be.
+    """
+    check_span(path, start_s, end_s)
+    if rate_hz is not None and rate_hz <= 0:
+        raise MediaError(f"{path}: asked for {rate_hz} frames per second; expected a positive number")
+    with open_container(path) as container:
+        track = find_picture(container)
+        if track is None:
+            raise_no_track(path, container, "video")
+        track.codec_context.thread_count = threads
+        track.thread_type = "AUTO"
+        seek_before(container, track, start_s)
+        frames = _within(_decode(path, container, track), start_s, end_s)
+        for time_s, frame in frames if rate_hz is None else _nearest(frames, start_s, rate_hz):
+            yield Frame(upright(frame), time_s)
+
+
+def _decode(path: str | Path, container: InputContainer, track: av.VideoStream) -> Iterator[TimedFrame]:
+    """Every frame with its time; a frame without a time stamp follows the one before."""
+    zero_s, promised_s = clock_zero_s(container), promised_end_s(container, track)
+    tick_s = float(track.time_base or 0)
+    period_s = float(1 / track.average_rate) if track.average_rate else 0.0
+    reached_s = 0.0
+    try:
+        for frame in container.decode(track):
+            time_s = reached_s if frame.time is None else frame.time - zero_s
+            reached_s = time_s + (frame.duration * tick_s or period_s)
+            yield time_s, frame
+    except av.error.FFmpegError:
+        raise_broken_off(path, reached_s, promised_s)
+    if promised_s is not None:
+        check_complete(path, reached_s, promised_s)
+
+
+def _within(frames: Iterable[TimedFrame], start_s: float, end_s: float | None) -> Iterator[TimedFrame]:
+    for time_s, frame in frames:
+        if end_s is not None and time_s >= end_s:
+            return
+        if time_s >= start_s:
+            yield time_s, frame
+
+
+def _nearest(frames: Iterable[TimedFrame], start_s: float, rate_hz: float) -> Iterator[TimedFrame]:
+    """For each cell of the grid start_s + k / rate_hz, the frame nearest to its centre."""
+    held: TimedFrame | None = None
+    held_cell = held_distance = 0.0
+    for time_s, frame in frames:
+        place = (time_s - start_s) * rate_hz
+        cell, distance = round(place), abs(place - round(place))
+        if held is not None and cell != held_cell:
+            yield held
+        if held is None or cell != held_cell or distance < held_distance:
+            held, held_cell, held_distance = (time_s, frame), cell, distance
+    if held is not None:
+        yield held
+
+
+def upright(frame: av.VideoFrame) -> Image:
+    """The picture in BGR, turned as the file's display matrix says (phones record lying on their side)."""
+    image = frame.to_ndarray(format="bgr24")
+    return np.ascontiguousarray(np.rot90(image, round(frame.rotation / 90)))

@@ -1,0 +1,121 @@
+"""BiLSTM encoder: frame features of one modality to a matrix of N steps x D channels (paper 2.3)."""
+
+from __future__ import annotations
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from omsn.config import EncoderConfig
+
+
+class BiLSTMEncoder(nn.Module):
+    """Frame features -> masked convolutions (optional) -> BiLSTM -> N x D matrix by pooling over time.
+
+    The paper feeds a BiLSTM and obtains (10, 10) matrices; it does not say how they are pooled. Ours: the clip's
+    real span is cut into N equal segments and each segment's BiLSTM states are averaged, so that any length maps
+    to N steps. A clip without the modality gives a learned matrix.
+    """
+
+    def __init__(self, n_features: int, config: EncoderConfig) -> None:
+        super().__init__()
+        self.n_steps, self.group = config.steps, config.frame_group
+        width = config.conv_width if config.conv_layers else n_features
+        self.enter = MaskedConv(n_features, width, 1, config.dropout) if config.conv_layers else None
+        self.input_dropout = ChannelDropout(config.input_dropout)
+        self.convolutions = nn.ModuleList(
+            MaskedConv(width, width, config.conv_kernel, config.dropout) for _ in range(config.conv_layers)
+        )
+        self.lstm = (
+            nn.LSTM(width, config.lstm_width, config.lstm_layers, batch_first=True, bidirectional=True)
+            if config.recurrent
+            else None
+        )
+        self.dropout = ChannelDropout(config.dropout)
+        self.project = nn.Linear(2 * config.lstm_width if config.recurrent else width, config.channels)
+        self.norm = nn.LayerNorm(config.channels)
+        self.absent = nn.Parameter(torch.zeros(config.steps, config.channels))
+
+    def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
+        """(B, T, F) and (B, T) to (B, N, D)."""
+        frames = self.input_dropout(frames)
+        frames = frames if self.enter is None else self.enter(frames, mask)  # (B, T, W)
+        frames, mask = group_means(frames, mask, self.group)  # (B, T / group, W)
+        for convolution in self.convolutions:
+            frames = frames + convolution(frames, mask)  # (B, T, W)
+        states = self.dropout(self._recur(frames, mask))  # (B, T, 2L)
+        matrix = self.norm(self.project(segment_means(states, mask, self.n_steps)))  # (B, N, D)
+        present = rearrange(mask.any(dim=1), "batch -> batch 1 1")
+        return torch.where(present, matrix, self.absent)
+
+    def _recur(self, frames: Tensor, mask: Tensor) -> Tensor:
+        """BiLSTM over each clip's own length, so that padding changes nothing. (B, T, W) to (B, T, 2L)."""
+        if self.lstm is None:
+            return frames
+        lengths = span(mask).cpu()
+        packed = nn.utils.rnn.pack_padded_sequence(frames, lengths, batch_first=True, enforce_sorted=False)
+        states, _ = self.lstm(packed)
+        unpacked, _ = nn.utils.rnn.pad_packed_sequence(states, batch_first=True, total_length=frames.shape[1])
+        return unpacked
+
+
+class MaskedConv(nn.Module):
+    """Convolution over time, layer norm, GELU; masked frames are 0 before and after."""
+
+    def __init__(self, n_in: int, n_out: int, kernel: int, dropout: float) -> None:
+        super().__init__()
+        self.convolution = nn.Conv1d(n_in, n_out, kernel, padding=kernel // 2)
+        self.norm = nn.LayerNorm(n_out)
+        self.activate = nn.GELU()
+        self.dropout = ChannelDropout(dropout)
+
+    def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
+        """(B, T, F_in) to (B, T, F_out)."""
+        convolved = self.convolution(frames.transpose(1, 2)).transpose(1, 2)  # (B, T, F_out)
+        return self.dropout(self.activate(self.norm(convolved))) * mask.unsqueeze(2)
+
+
+class ChannelDropout(nn.Module):
+    """Drops whole channels of (B, T, F) for all frames of a clip; one draw a channel instead of one a value."""
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """(B, T, F) to (B, T, F)."""
+        return frames * F.dropout(frames.new_ones(len(frames), 1, frames.shape[2]), self.share, self.training)
+
+
+def span(mask: Tensor) -> Tensor:
+    """Frames up to the last real one, at least 1. (B, T) to (B,)."""
+    position = torch.arange(1, mask.shape[1] + 1, device=mask.device)
+    return (mask * position).amax(dim=1).clamp(min=1)
+
+
+def group_means(frames: Tensor, mask: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """Means of the real frames in groups of ``size`` neighbours. (B, T, F) to (B, ceil(T / size), F), with its mask."""
+    if size == 1:
+        return frames, mask
+    missing = -frames.shape[1] % size
+    frames, mask = F.pad(frames, (0, 0, 0, missing)), F.pad(mask, (0, missing))
+    real = rearrange(mask, "batch (group frame) -> batch group frame 1", frame=size).to(frames.dtype)
+    grouped = rearrange(frames, "batch (group frame) feature -> batch group frame feature", frame=size)
+    means = (grouped * real).sum(dim=2) / real.sum(dim=2).clamp(min=1)
+    return means, real.squeeze(3).any(dim=2)
+
+
+def segment_means(states: Tensor, mask: Tensor, n_segments: int) -> Tensor:
+    """Means of the real frames in each of N equal segments of the clip's span. (B, T, D) to (B, N, D).
+
+    A frame that a border cuts counts with the part that lies inside, so clips shorter than N frames work too.
+    A segment without a real frame is 0.
+    """
+    lengths = span(mask).to(states.dtype)[:, None, None] / n_segments  # frames a segment
+    segment = torch.arange(n_segments, device=mask.device, dtype=states.dtype)[None, :, None]
+    frame = torch.arange(mask.shape[1], device=mask.device, dtype=states.dtype)[None, None, :]
+    start, end = segment * lengths, (segment + 1) * lengths
+    overlap = (torch.minimum(end, frame + 1) - torch.maximum(start, frame)).clamp(min=0)  # (B, N, T)
+    weight = overlap * mask[:, None, :]
+    return weight @ states / weight.sum(dim=2, keepdim=True).clamp(min=1e-6)

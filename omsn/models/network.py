@@ -1,0 +1,62 @@
+"""The OMSN network on one screen: Batch -> logits (paper figure 1, right half)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from einops import rearrange
+from torch import Tensor, nn
+
+from omsn.config import NetworkConfig
+from omsn.models.batch import Batch
+from omsn.models.encoders import BiLSTMEncoder
+from omsn.models.mpdrf import FUSIONS
+from omsn.models.smgcnn import SMGCNN
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What the data decides: feature columns of sound and face, and classes."""
+
+    audio_features: int
+    video_features: int
+    n_classes: int
+
+
+@dataclass(frozen=True, eq=False)
+class Logits:
+    """Scores before softmax or sigmoid, each (B, K): the answer, and each modality's own for auxiliary losses."""
+
+    fused: Tensor
+    audio: Tensor
+    video: Tensor
+
+
+class Network(nn.Module):
+    """BiLSTM encoders, MPDRF-Net, SMGCNN; works with either modality masked out."""
+
+    def __init__(self, sizes: Sizes, config: NetworkConfig) -> None:
+        super().__init__()
+        self.audio_encoder = BiLSTMEncoder(sizes.audio_features, config.audio)
+        self.video_encoder = BiLSTMEncoder(sizes.video_features, config.video)
+        self.n_folded = config.fusion.maps
+        self.fusion = FUSIONS[config.fusion.kind](config.fusion.maps, config.fusion)
+        folded_width = config.audio.channels // config.fusion.maps
+        self.classifier = SMGCNN(self.fusion.n_maps, folded_width, sizes.n_classes, config.classifier)
+        self.audio_head = nn.Linear(config.audio.channels, sizes.n_classes)
+        self.video_head = nn.Linear(config.video.channels, sizes.n_classes)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Logits (B, K)."""
+        return self.logits(batch).fused
+
+    def logits(self, batch: Batch) -> Logits:
+        """Logits of the whole and of each modality alone."""
+        audio = self.audio_encoder(batch.audio, batch.audio_mask)  # (B, N, D)
+        video = self.video_encoder(batch.video, batch.video_mask)  # (B, N, D)
+        fused = self.fusion(self._fold(audio), self._fold(video))  # (B, C, N, D / maps)
+        return Logits(self.classifier(fused), self.audio_head(audio.mean(dim=1)), self.video_head(video.mean(dim=1)))
+
+    def _fold(self, matrix: Tensor) -> Tensor:
+        """A matrix (B, N, D) as maps (B, M, N, D / M)."""
+        return rearrange(matrix, "batch step (map width) -> batch map step width", map=self.n_folded)

@@ -1,0 +1,286 @@
+"""What a run folder says of itself: ``metrics.json`` and ``history.csv``, read and checked."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+
+from omsn.errors import InputError
+
+FORMAT = 1
+"""Version of the layout of ``metrics.json`` that this code reads."""
+
+METRICS_FILE = "metrics.json"
+HISTORY_FILE = "history.csv"
+
+
+class _Part(BaseModel):
+    """Base of all parts; fields that a later version adds are ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Metric(_Part):
+    """One metric, from 0 to 1; None where it cannot be known."""
+
+    mean_over_folds: float | None
+    pooled: float | None
+    interval: tuple[float | None, float | None]
+    per_seed: tuple[float | None, ...]
+
+
+class Headline(_Part):
+    """The metrics that are one number."""
+
+    war: Metric
+    uar: Metric
+    macro_f1: Metric
+    macro_precision: Metric
+    macro_recall: Metric
+    macro_specificity: Metric
+    mean_one_vs_rest_accuracy: Metric
+    auc: Metric
+    ece: Metric
+
+
+class ClassRow(_Part):
+    """How one class is recognised; None where the run has no clip of it."""
+
+    label: str
+    support: int
+    precision: float | None
+    recall: float | None
+    specificity: float | None
+    one_vs_rest_accuracy: float | None
+    f1: float | None
+    auc: float | None
+
+
+class SpeakerRow(_Part):
+    """How one speaker is recognised."""
+
+    speaker: str
+    sex: str
+    clips: int
+    war: float
+    uar: float
+
+
+class SexRow(_Part):
+    """How the speakers of one sex are recognised."""
+
+    sex: str
+    speakers: int
+    clips: int
+    war: float
+    uar: float
+
+
+class RocCurve(_Part):
+    """One class against the rest."""
+
+    label: str
+    false_positive_rate: tuple[float, ...]
+    true_positive_rate: tuple[float, ...]
+
+
+class CalibrationBin(_Part):
+    """Clips whose predicted class was given a probability in (low, high]."""
+
+    low: float
+    high: float
+    clips: int
+    confidence: float
+    accuracy: float
+
+
+class Chance(_Part):
+    """What knowing nothing scores."""
+
+    war: float
+    uar: float
+
+
+class Scores(Headline):
+    """Everything measured in a run."""
+
+    clips: int
+    speakers: int
+    interval_over: Literal["speakers", "clips"]
+    chance: Chance
+    per_class: tuple[ClassRow, ...]
+    per_speaker: tuple[SpeakerRow, ...]
+    per_sex: tuple[SexRow, ...]
+    confusion: tuple[tuple[int, ...], ...]
+    roc: tuple[RocCurve, ...]
+    calibration: tuple[CalibrationBin, ...]
+
+
+class Difference(_Part):
+    """The run's metric less its baseline's, with the interval of the paired bootstrap."""
+
+    value: float | None
+    interval: tuple[float | None, float | None]
+
+
+class Baseline(_Part):
+    """A simpler model on the same folds."""
+
+    name: str
+    scores: Headline
+    difference: Mapping[str, Difference] | None = None
+
+
+class Fold(_Part):
+    """Who stood on which side of one split."""
+
+    name: str
+    train_speakers: tuple[str, ...]
+    validation_speakers: tuple[str, ...]
+    test_speakers: tuple[str, ...]
+    n_train: int
+    n_validation: int
+    n_test: int
+
+    @property
+    def shared_speakers(self) -> tuple[str, ...]:
+        """Speakers that the fold both learns from (or validates on) and tests on."""
+        return tuple(sorted(set(self.test_speakers) & (set(self.train_speakers) | set(self.validation_speakers))))
+
+
+class Protocol(_Part):
+    """How the clips were split."""
+
+    name: str
+    title: str
+    speaker_independent: bool
+    folds: tuple[Fold, ...]
+    leaks: tuple[str, ...]
+
+    @property
+    def leaky(self) -> bool:
+        """True when a test clip shares its speaker, or anything the protocol lists, with what was learnt from."""
+        return bool(self.leaks) or not self.speaker_independent or any(fold.shared_speakers for fold in self.folds)
+
+
+class Data(_Part):
+    """What was learnt from."""
+
+    corpus: str
+    clips: int
+    speakers: int
+    cache: str
+
+
+class RunMetrics(_Part):
+    """The whole of ``metrics.json``."""
+
+    format: Literal[1]
+    omsn: str
+    model: Literal["network", "svm"]
+    recipe: str
+    modality: Literal["both", "audio", "video"]
+    normalisation: Literal["none", "enrolled"]
+    labels: tuple[str, ...]
+    protocol: Protocol
+    data: Data
+    seeds: tuple[int, ...]
+    parameters: int | None
+    seconds: float
+    scores: Scores
+    baseline: Baseline | None
+
+    @model_validator(mode="after")
+    def _labels_fit(self) -> Self:
+        expected = ", ".join(self.labels)
+        listed = tuple(row.label for row in self.scores.per_class)
+        if listed != self.labels:
+            raise ValueError(f"per_class is for {', '.join(listed)}; labels are {expected}")
+        n_classes = len(self.labels)
+        if [len(row) for row in self.scores.confusion] != [n_classes] * n_classes:
+            raise ValueError(f"confusion is not {n_classes} by {n_classes}, as the labels {expected} ask")
+        strangers = sorted({curve.label for curve in self.scores.roc} - set(self.labels))
+        if strangers:
+            raise ValueError(f"roc has curves for {', '.join(strangers)}; labels are {expected}")
+        return self
+
+
+class HistoryRow(_Part):
+    """One epoch of one fold, on one part of the data."""
+
+    seed: int
+    fold: str
+    epoch: int
+    part: Literal["training", "validation"]
+    loss: float
+    war: float
+
+
+def read_metrics(run_dir: Path) -> RunMetrics:
+    """Read ``metrics.json`` of a run folder.
+
+    Raises:
+        InputError: the file is missing, is no JSON, is of another format, or does not hold what it should.
+    """
+    path = run_dir / METRICS_FILE
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file; name the folder that `omsn crossval --out` wrote") from error
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise InputError(f"{path}: cannot read the metrics: {error}") from error
+    return parse_metrics(content, str(path))
+
+
+def parse_metrics(content: object, source: str = METRICS_FILE) -> RunMetrics:
+    """Check what ``metrics.json`` holds.
+
+    Raises:
+        InputError: the content is of another format, or does not hold what it should; all problems are listed.
+    """
+    if not isinstance(content, dict):
+        raise InputError(f"{source}: expected a JSON object, got {type(content).__name__}")
+    if content.get("format") != FORMAT:
+        raise InputError(
+            f"{source}: got format {content.get('format')!r}, expected {FORMAT}; use the version of omsn that wrote it"
+        )
+    try:
+        return RunMetrics.model_validate(content)
+    except ValidationError as error:
+        raise InputError(f"{source}: {_problems(error)}") from error
+
+
+def read_history(run_dir: Path) -> tuple[HistoryRow, ...]:
+    """Read ``history.csv`` of a run folder; empty where there is none, as for a model without epochs.
+
+    Raises:
+        InputError: the file cannot be read or lacks columns; the message names the line.
+    """
+    path = run_dir / HISTORY_FILE
+    if not path.exists():
+        return ()
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return tuple(_history_row(path, line, row) for line, row in enumerate(csv.DictReader(file), start=2))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: cannot read the history: {error}") from error
+
+
+def _history_row(path: Path, line: int, row: Mapping[str | None, object]) -> HistoryRow:
+    try:
+        return HistoryRow.model_validate(row)
+    except ValidationError as error:
+        raise InputError(f"{path}, line {line}: {_problems(error)}") from error
+
+
+def _problems(error: ValidationError) -> str:
+    """Every problem on one line: where it is, and what is wrong."""
+    return "; ".join(
+        f"{'.'.join(str(step) for step in problem['loc'])}: {problem['msg']}".removeprefix(": ")
+        for problem in error.errors()
+    )

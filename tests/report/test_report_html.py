@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from omsn.errors import InputError
+from omsn.report.html import judge_baseline, leak_warnings, write_report
+from omsn.report.run import parse_metrics
+
+Metrics = dict[str, Any]
+WriteRun = Callable[[Metrics], Path]
+
+VOID = {"meta", "br", "link", "img"}
+LEAK = "This split leaks"
+
+
+class Outline(HTMLParser):
+    """Checks that every tag is closed in turn, and collects the visible headings."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.headings: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] == "h2":
+            self.headings.append(data)
+
+
+def test_folder_without_metrics(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"metrics\.json: no such file"):
+        write_report(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_page_of_a_network(metrics: Metrics, write_run: WriteRun) -> None:
+    metrics["recipe"] = "<script>alert(1)</script>"
+    folder = write_run(metrics)
+    page = write_report(folder).read_text(encoding="utf-8")
+    outline = Outline()
+    outline.feed(page)
+    assert outline.open == []
+    assert len(outline.headings) == 10
+    assert page.startswith("<!doctype html>")
+    assert LEAK not in page
+    assert "<script" not in page
+    assert "prefers-color-scheme: dark" in page
+    loaded = re.findall(r"(?:src|href)=\"([^#\"][^\"]*)\"|url\(([^#)][^)]*)\)", page)
+    assert loaded == []
+    names = {"scores", "confusion", "history", "roc", "speakers", "calibration"}
+    assert {path.stem for path in (folder / "figures").iterdir()} == names
+    assert page.count("<svg ") == len(names)
+
+
+def test_page_of_an_svm_on_a_split_that_leaks(metrics: Metrics, write_run: WriteRun) -> None:
+    metrics |= {"model": "svm", "baseline": None, "parameters": None, "normalisation": "enrolled"}
+    metrics["protocol"] |= {"speaker_independent": False, "leaks": ["Clips of one trial stand on both sides."]}
+    metrics["scores"] |= {"interval_over": "clips", "roc": [], "per_speaker": [], "per_sex": []}
+    page = write_report(write_run(metrics)).read_text(encoding="utf-8")
+    assert page.index(LEAK) < page.index("<figure>")
+    assert "Clips of one trial stand on both sides." in page
+    assert "there are no epochs to draw" in page
+    assert "because fewer than two speakers are known" in page
+    assert "Compare only with other results obtained in this way" in page
+    assert "earn its keep" not in page
+
+
+def test_nothing_leaks(metrics: Metrics) -> None:
+    assert leak_warnings(parse_metrics(metrics)) == ()
+
+
+def test_leaks_are_found_in_the_folds_themselves(metrics: Metrics) -> None:
+    metrics["protocol"]["folds"][1]["train_speakers"] = ["1", "2", "3"]
+    (warning,) = leak_warnings(parse_metrics(metrics))
+    assert warning.startswith("1 of 4 speakers are both learnt from and tested on within a fold: 3.")
+
+
+def test_a_protocol_that_shares_speakers_is_warned_of_without_folds(metrics: Metrics) -> None:
+    metrics["protocol"] |= {"speaker_independent": False, "folds": []}
+    assert leak_warnings(parse_metrics(metrics)) == ("The protocol does not keep speakers apart.",)
+
+
+@pytest.mark.parametrize(
+    ("span", "answer"),
+    [([0.01, 0.04], "Yes"), ([-0.02, 0.03], "Undecided"), ([-0.04, -0.01], "No"), ([None, None], "Undecided")],
+)
+def test_the_paired_interval_judges_the_network(metrics: Metrics, span: list[float | None], answer: str) -> None:
+    metrics["baseline"]["difference"]["war"]["interval"] = span
+    verdict = judge_baseline(parse_metrics(metrics))
+    assert verdict is not None
+    assert verdict.answer == answer
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "answer"),
+    [([0.8, 0.9], [0.6, 0.7], "Yes"), ([0.6, 0.8], [0.7, 0.9], "Undecided"), ([0.1, 0.2], [0.6, 0.7], "No")],
+)
+def test_without_it_only_intervals_apart_do(
+    metrics: Metrics, ours: list[float], theirs: list[float], answer: str
+) -> None:
+    metrics["baseline"]["difference"] = None
+    metrics["scores"]["war"]["interval"], metrics["baseline"]["scores"]["war"]["interval"] = ours, theirs
+    verdict = judge_baseline(parse_metrics(metrics))
+    assert verdict is not None
+    assert verdict.answer == answer
+
+
+def test_no_interval_at_all_decides_nothing(metrics: Metrics) -> None:
+    metrics["baseline"]["difference"] = None
+    metrics["scores"]["war"]["interval"] = [None, None]
+    verdict = judge_baseline(parse_metrics(metrics))
+    assert verdict is not None
+    assert "there is no interval to judge it by" in verdict.reason
+
+
+def test_no_baseline_no_verdict(metrics: Metrics) -> None:
+    assert judge_baseline(parse_metrics(metrics | {"baseline": None})) is None

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from omsn.errors import InputError
+from omsn.report.run import parse_metrics, read_history, read_metrics
+
+Metrics = dict[str, Any]
+WriteRun = Callable[[Metrics], Path]
+
+
+def test_folder_without_metrics(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"metrics\.json: no such file; name the folder that `omsn crossval --out`"):
+        read_metrics(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "{", "\x00"])
+def test_no_json(tmp_path: Path, text: str) -> None:
+    (tmp_path / "metrics.json").write_text(text)
+    with pytest.raises(InputError, match=r"metrics\.json: cannot read the metrics"):
+        read_metrics(tmp_path)
+
+
+def test_no_object() -> None:
+    with pytest.raises(InputError, match="expected a JSON object, got list"):
+        parse_metrics([])
+
+
+@pytest.mark.parametrize("number", [0, 2, "1", None])
+def test_other_format(metrics: Metrics, number: object) -> None:
+    with pytest.raises(InputError, match=f"got format {number!r}, expected 1; use the version of omsn"):
+        parse_metrics(metrics | {"format": number})
+
+
+def test_every_problem_is_listed(metrics: Metrics) -> None:
+    del metrics["recipe"]
+    metrics["modality"] = "smell"
+    del metrics["scores"]["war"]["pooled"]
+    with pytest.raises(InputError, match=r"recipe: Field required; modality: .*; scores\.war\.pooled: Field required"):
+        parse_metrics(metrics, "RUN/metrics.json")
+
+
+def test_scores_for_other_labels(metrics: Metrics) -> None:
+    with pytest.raises(InputError, match="per_class is for angry, calm, sad; labels are calm, angry, sad"):
+        parse_metrics(metrics | {"labels": ["calm", "angry", "sad"]})
+
+
+def test_confusion_of_another_size(metrics: Metrics) -> None:
+    metrics["scores"]["confusion"].pop()
+    with pytest.raises(InputError, match="confusion is not 3 by 3"):
+        parse_metrics(metrics)
+
+
+def test_curve_of_an_unknown_class(metrics: Metrics) -> None:
+    metrics["scores"]["roc"][0]["label"] = "joy"
+    with pytest.raises(InputError, match="roc has curves for joy; labels are angry, calm, sad"):
+        parse_metrics(metrics)
+
+
+def test_a_run_is_read(metrics: Metrics, write_run: WriteRun) -> None:
+    run = read_metrics(write_run(metrics | {"added_by_a_later_version": 1}))
+    assert run.scores.war.pooled == metrics["scores"]["war"]["pooled"]
+    assert run.labels == ("angry", "calm", "sad")
+    assert not run.protocol.leaky
+
+
+def test_a_fold_that_shares_speakers_is_leaky_whatever_the_protocol_claims(metrics: Metrics) -> None:
+    metrics["protocol"]["folds"][0]["validation_speakers"] = ["2"]
+    protocol = parse_metrics(metrics).protocol
+    assert protocol.folds[0].shared_speakers == ("2",)
+    assert protocol.leaky
+
+
+def test_no_history_is_an_empty_one(tmp_path: Path) -> None:
+    assert read_history(tmp_path) == ()
+
+
+def test_history_is_read(metrics: Metrics, write_run: WriteRun) -> None:
+    history = read_history(write_run(metrics))
+    assert len(history) == 20
+    assert (history[0].part, history[0].epoch, history[0].loss) == ("training", 1, 1.0)
+
+
+@pytest.mark.parametrize("row", ["0,f,1,test,1,1", "0,f,one,training,1,1", "0,f,1,training,1"])
+def test_unreadable_history_names_the_line(tmp_path: Path, row: str) -> None:
+    (tmp_path / "history.csv").write_text(f"seed,fold,epoch,part,loss,war\n0,f,1,training,1,1\n{row}\n")
+    with pytest.raises(InputError, match=r"history\.csv, line 3: "):
+        read_history(tmp_path)
+
+
+def test_history_that_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / "history.csv").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InputError, match=r"history\.csv: cannot read the history"):
+        read_history(tmp_path)

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from omsn.errors import InputError
+from omsn.report.paper_numbers import PAPER_METHOD, PAPER_ONE_VS_REST_ACCURACY, PAPER_WAR, TABLE_1, TABLE_2
+from omsn.report.run import Metric, RunMetrics, parse_metrics
+from omsn.report.tables import (
+    Table,
+    interval,
+    percent,
+    protocol_table,
+    results_markdown,
+    split_table,
+    table_1,
+    table_2,
+    to_markdown,
+    with_interval,
+    write_results,
+)
+
+Metrics = dict[str, Any]
+WriteRun = Callable[[Metrics], Path]
+
+
+@pytest.fixture
+def run(metrics: Metrics) -> RunMetrics:
+    return parse_metrics(metrics)
+
+
+def test_unknown_numbers_are_dashes() -> None:
+    unknown = Metric(mean_over_folds=None, pooled=None, interval=(None, None), per_seed=(None,))
+    assert percent(None) == with_interval(unknown) == "-"
+    assert interval(unknown) == "no interval"
+
+
+def test_numbers_as_text() -> None:
+    metric = Metric(mean_over_folds=0.5, pooled=0.7889, interval=(0.75, 0.8261), per_seed=(0.7889,))
+    assert with_interval(metric) == "78.9% [75.0, 82.6]"
+    assert interval(metric) == "95% interval 75.0 to 82.6"
+
+
+def test_paper_identity() -> None:
+    """The printed numbers of the paper's own row all follow from 11 mistakes in 300 clips of 8 classes."""
+    printed = TABLE_1[-1]
+    assert f"{PAPER_WAR:.4f}" == printed.recall == "0.9633"
+    assert f"{PAPER_ONE_VS_REST_ACCURACY:.4f}" == printed.accuracy == "0.9908"
+    by_class = [float(value) for value in TABLE_2[PAPER_METHOD].values()]
+    assert sum(by_class) / 8 == pytest.approx(PAPER_ONE_VS_REST_ACCURACY, abs=5e-4)
+
+
+def test_table_1_keeps_the_two_readings_apart(run: RunMetrics) -> None:
+    table = table_1(run)
+    war, one_vs_rest = run.scores.war.pooled, run.scores.mean_one_vs_rest_accuracy.pooled
+    assert table.header[-3:] == ("accuracy as printed", "accuracy over all classes (WAR)", "mean one-vs-rest accuracy")
+    assert table.rows[-1][-3:] == ("-", f"{war:.4f}", f"{one_vs_rest:.4f}")
+    assert table.rows[-2][-3:] == ("0.9908", "0.9633", "0.9908")
+    assert table.rows[-3][4] == "99.45"
+    assert "289/300 = 0.9633" in table.notes[0]
+    assert all(len(row) == len(table.header) for row in table.rows)
+
+
+def test_table_2_sets_recall_beneath_one_vs_rest_accuracy(run: RunMetrics) -> None:
+    table = table_2(run)
+    assert table.header == ("method", "angry", "calm", "sad")
+    assert table.rows[len(TABLE_2) - 1] == (PAPER_METHOD, "0.99", "0.99", "0.983")
+    assert table.marked == (len(TABLE_2), len(TABLE_2) + 1)
+    assert table.rows[-1][1] == f"{run.scores.per_class[0].recall:.3f}"
+
+
+def test_table_2_of_other_classes_has_no_published_rows(stored_metrics: str) -> None:
+    run = RunMetrics.model_validate_json(stored_metrics.replace("angry", "class_1"))
+    assert [row[0] for row in table_2(run).rows] == ["this run: one-vs-rest accuracy", "this run: recall"]
+
+
+def test_a_run_stands_in_the_row_of_its_own_protocol_only(run: RunMetrics, metrics: Metrics) -> None:
+    table = protocol_table(run)
+    assert [row[0] for row in table.rows if row[3]] == ["actors-4"]
+    assert [table.rows[k][0] for k in table.marked] == ["actors-4"]
+    metrics["protocol"]["name"] = "my-own"
+    assert protocol_table(parse_metrics(metrics)).marked == ()
+
+
+def test_split_table_names_shared_speakers(metrics: Metrics) -> None:
+    assert [row[-1] for row in split_table(parse_metrics(metrics)).rows] == ["none", "none"]
+    metrics["protocol"]["folds"][0]["train_speakers"] = ["1", "2", "3"]
+    assert split_table(parse_metrics(metrics)).rows[0][-1] == "1, 2"
+
+
+def test_markdown_escapes_bars_and_ends_with_notes() -> None:
+    table = Table(("a", "b"), (("x|y", "1"),), notes=("A note.",))
+    assert to_markdown(table) == "| a | b |\n| --- | --- |\n| x\\|y | 1 |\n\nA note.\n"
+
+
+def test_results_of_no_runs_are_a_header() -> None:
+    assert results_markdown([]).count("\n") == 2
+
+
+def test_results_are_ordered_by_protocol_and_say_what_leaks(metrics: Metrics) -> None:
+    leaky = deepcopy(metrics) | {"baseline": None, "model": "svm", "recipe": "paper"}
+    leaky["protocol"] |= {"name": "random-80-20", "speaker_independent": False}
+    lines = results_markdown([parse_metrics(leaky), parse_metrics(metrics)]).splitlines()
+    assert lines[2].startswith("| default | network | actors-4 | none | both | 2 | ")
+    assert lines[3].startswith("| paper | svm | random-80-20 (leaks) | none | both | 2 | ")
+    assert lines[3].endswith("| - |")
+
+
+def test_results_file(metrics: Metrics, write_run: WriteRun, tmp_path: Path) -> None:
+    write_results([write_run(metrics)], tmp_path / "results.md")
+    assert (tmp_path / "results.md").read_text() == results_markdown([parse_metrics(metrics)])
+    assert [path.name for path in tmp_path.iterdir()] == ["results.md"]
+
+
+def test_results_of_a_folder_without_metrics(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such file"):
+        write_results([tmp_path], tmp_path / "results.md")
+    assert not (tmp_path / "results.md").exists()
