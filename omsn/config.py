@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from omsn.errors import ConfigError
+
+Modality = Literal["both", "audio", "video"]
+Normalisation = Literal["none", "enrolled"]
+LossName = Literal["cross_entropy", "binary_cross_entropy"]
 
 
 def tunable(default: float, low: float, high: float, *, log: bool = False) -> Any:
@@ -41,6 +45,8 @@ def check_ranges(section: object) -> None:
 class _Checked:
     """Base of all settings sections: ranges are checked on creation."""
 
+    __pydantic_config__: ClassVar[dict[str, bool]] = {"coerce_numbers_to_str": True}  # landmark_rate = 25 is "25"
+
     def __post_init__(self) -> None:
         check_ranges(self)
 
@@ -58,6 +64,18 @@ class NoiseGate(_Checked):
     """The paper's denoising threshold: the gain left on a time-frequency cell judged to be noise (1 = off)."""
     n_std: float = bounded(1.5, 0.0, 10.0)
     """A cell passes when it is this many standard deviations above the noise floor's mean, in dB."""
+
+
+@dataclass(frozen=True)
+class Speech(_Checked):
+    """Speech regions (paper 2.2)."""
+
+    trim: bool = True
+    """Leave out the silence before and after speech."""
+    range_db: float = bounded(40.0, 10.0, 100.0)
+    """Sound this far below the loudest moment still counts as speech."""
+    margin_s: float = bounded(0.1, 0.0, 2.0)
+    """Kept before and after speech, in seconds."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +149,7 @@ class PipelineConfig:
     """File to Sample: everything that decides what is in a feature cache."""
 
     noise_gate: NoiseGate = NoiseGate()
+    speech: Speech = Speech()
     audio: AudioFeatures = AudioFeatures()
     video: VideoFeatures = VideoFeatures()
     faces: Faces = Faces()
@@ -145,7 +164,7 @@ class EncoderConfig(_Checked):
 
     conv_layers: int = bounded(2, 0, 6)
     """Convolutions over time before the BiLSTM; 0 is the paper's."""
-    conv_width: int = bounded(96, 4, 512)
+    conv_width: int = bounded(64, 4, 512)
     """Channels of these convolutions."""
     conv_kernel: int = bounded(5, 1, 15)
     """Their length in frames; odd."""
@@ -178,11 +197,11 @@ class FusionConfig(_Checked):
 
     kind: Literal["mpdrf", "concatenation"] = "mpdrf"
     """MPDRF-Net, or plain concatenation to measure it against."""
-    maps: int = bounded(8, 1, 512)
+    maps: int = bounded(16, 1, 512)
     """Maps that the N x D matrix is folded into: (maps, N, D / maps). 1 is the paper's single picture."""
     width: int = bounded(32, 4, 256)
     """Channels of stage 1."""
-    max_growth: int = bounded(2, 1, 8)
+    max_growth: int = bounded(1, 1, 8)
     """Channels double from stage to stage up to this multiple of the first."""
     stages: int = bounded(4, 1, 6)
     """Stages of progressive fusion; the paper's is 4."""
@@ -223,7 +242,7 @@ class ClassifierConfig(_Checked):
 class NetworkConfig:
     """Batch to logits."""
 
-    audio: EncoderConfig = EncoderConfig()
+    audio: EncoderConfig = EncoderConfig(frame_group=4)
     video: EncoderConfig = EncoderConfig()
     fusion: FusionConfig = FusionConfig()
     classifier: ClassifierConfig = ClassifierConfig()
@@ -264,9 +283,9 @@ class TrainingConfig(_Checked):
 
     epochs: int = bounded(60, 1, 10000)
     """Passes over the training part."""
-    batch_size: int = bounded(32, 1, 4096)
+    batch_size: int = bounded(64, 1, 4096)
     """Clips in a step."""
-    learning_rate: float = tunable(2e-3, 1e-5, 1e-1, log=True)
+    learning_rate: float = tunable(3e-3, 1e-5, 1e-1, log=True)
     """Highest learning rate of AdamW."""
     weight_decay: float = tunable(0.05, 0.0, 1.0)
     """Decoupled weight decay."""
@@ -274,7 +293,7 @@ class TrainingConfig(_Checked):
     """Learning rate over time: a quarter of the steps up, the rest down along a cosine; or constant."""
     clip_norm: float = bounded(1.0, 0.0, 100.0)
     """Gradients are scaled down to this norm."""
-    loss: Literal["cross_entropy", "binary_cross_entropy"] = "cross_entropy"
+    loss: LossName = "cross_entropy"
     """Softmax over classes, or one-vs-rest sigmoids (the paper's)."""
     label_smoothing: float = tunable(0.1, 0.0, 0.5)
     """Share of each target spread over all classes."""
@@ -284,13 +303,13 @@ class TrainingConfig(_Checked):
     """Decay of the running average of the weights that is evaluated and kept; 0 keeps the weights themselves."""
     validation_share: float = bounded(0.15, 0.0, 0.5)
     """Part of the training speakers (or clips, where speakers are shared) kept for validation."""
-    keep: Literal["best", "last"] = "best"
+    keep: Literal["best", "last"] = "last"
     """Weights kept: those of the epoch with the lowest validation loss, or of the last epoch."""
     patience: int = bounded(0, 0, 10000)
     """Epochs without a better validation loss before training stops; 0 never stops early."""
-    normalisation: Literal["none", "enrolled"] = "none"
+    normalisation: Normalisation = "none"
     """Standardise by the training part, or each speaker by that speaker's own unlabelled clips."""
-    modality: Literal["both", "audio", "video"] = "both"
+    modality: Modality = "both"
     """What the network is given."""
     augment: AugmentConfig = AugmentConfig()
 

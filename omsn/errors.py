@@ -31,3 +31,7 @@ class CheckpointError(InputError):
 
 class LeakError(InputError):
     """Training and test parts share a speaker, statement or trial that the protocol says they do not."""
+
+
+class TrainingError(OmsnError):
+    """Training cannot go on."""

@@ -10,11 +10,13 @@ from omsn.features.audio import audio_columns, audio_stream
 from omsn.features.face import face_columns, hog_stream, side_by_side
 from omsn.features.geometry import geometry_stream
 from omsn.media.landmark_file import read_landmarks
+from omsn.media.probe import probe
 from omsn.media.sound import read_sound
 from omsn.media.video import read_frames
 from omsn.preprocess.face_track import track_main_face
 from omsn.preprocess.keyframes import select_keyframes
 from omsn.preprocess.noise_gate import gate_noise
+from omsn.preprocess.speech import trim_silence
 from omsn.types import Clip, LandmarkTrack, Sample, Stream
 
 MAX_FRAME_RATE_HZ = 30.0
@@ -29,30 +31,30 @@ def make_sample(clip: Clip, config: PipelineConfig) -> Sample:
     Raises:
         MediaError: a file that the clip names is missing, damaged, or does not belong with the others.
     """
-    audio = audio_of(clip, config)
-    video = video_of(clip, config)
-    _check_together(clip, audio, video)
-    return Sample(clip.clip, audio, select_keyframes(video, config.video.keyframes))
+    video = select_keyframes(video_of(clip, config), config.video.keyframes)
+    return Sample(clip.clip, audio_of(clip, config), video)
 
 
 def audio_of(clip: Clip, config: PipelineConfig) -> Stream:
-    """Sound -> noise gate -> frame features; absent where the clip has no sound."""
-    if not clip.audio:
+    """Sound -> noise gate -> speech -> frame features; absent where the clip has no sound."""
+    if not _has_sound(clip):
         return Stream.absent(audio_columns(config.audio))
     sound = read_sound(clip.audio, config.audio.rate_hz, clip.start_s, clip.end_s)
     if config.noise_gate.enabled:
         sound = gate_noise(sound, config.noise_gate)
+    if config.speech.trim:
+        sound = trim_silence(sound, config.speech)
     return audio_stream(sound, config.audio)
 
 
 def video_of(clip: Clip, config: PipelineConfig) -> Stream:
     """Landmarks (given, or found in the picture) -> geometry and HOG; absent where the clip has no face."""
-    if not (clip.landmarks or clip.video):
+    if not (clip.landmarks or _has_picture(clip)):
         return Stream.absent(face_columns(config.video))
     track = face_of(clip, config)
     if not config.video.hog:
         return geometry_stream(track, config.video)
-    if not clip.video:
+    if not _has_picture(clip):
         raise MediaError(f"{clip.clip}: HOG needs the picture; got landmarks only. Name a video or turn video.hog off")
     frames = read_frames(clip.video, config.video.rate_hz, clip.start_s, clip.end_s)
     hog = hog_stream(frames, track, bilateral=config.faces.bilateral)
@@ -62,18 +64,30 @@ def video_of(clip: Clip, config: PipelineConfig) -> Stream:
 def face_of(clip: Clip, config: PipelineConfig) -> LandmarkTrack:
     """The landmarks of the clip's face: those given, or found in the picture."""
     if clip.landmarks:
-        given = read_landmarks(clip.landmarks, Fraction(config.video.landmark_rate))
+        rate = Fraction(config.video.landmark_rate)
+        given = read_landmarks(clip.landmarks, rate)
+        _check_together(clip, given, rate)
         return given.between(clip.start_s, clip.end_s)
     return track_main_face(read_frames(clip.video, MAX_FRAME_RATE_HZ, clip.start_s, clip.end_s), config.faces)
 
 
-def _check_together(clip: Clip, audio: Stream, video: Stream) -> None:
-    """Raise where given landmarks are much longer or shorter than the sound."""
-    if not (clip.landmarks and audio.present and video.present):
-        return
-    sound_s, face_s = (float(stream.times_s[-1]) for stream in (audio, video))
-    if abs(sound_s - face_s) > MAX_DRIFT_S:
-        raise MediaError(
-            f"{clip.clip}: landmarks end at {face_s:.2f} s and the sound at {sound_s:.2f} s, more than {MAX_DRIFT_S} s "
-            f"apart; check that both are of one trial and that video.landmark_rate is right"
-        )
+def _has_sound(clip: Clip) -> bool:
+    """True when the clip names a sound; a file that is named for the picture too may turn out to have none."""
+    return bool(clip.audio) and (clip.audio != clip.video or probe(clip.audio).has_audio)
+
+
+def _has_picture(clip: Clip) -> bool:
+    """True when the clip names a picture; a file that is named for the sound too may turn out to have none."""
+    return bool(clip.video) and (clip.audio != clip.video or probe(clip.video).has_video)
+
+
+def _check_together(clip: Clip, track: LandmarkTrack, rate: Fraction) -> None:
+    """Raise where given landmarks are much longer or shorter than the sound or the video."""
+    landmarks_s = float(len(track) / rate)
+    for path in filter(None, (clip.audio, clip.video)):
+        media_s = probe(path).duration_s
+        if media_s is not None and abs(media_s - landmarks_s) > MAX_DRIFT_S:
+            raise MediaError(
+                f"{clip.landmarks}: {len(track)} frames of landmarks last {landmarks_s:.2f} s, but {path} lasts "
+                f"{media_s:.2f} s; check that both are of one trial and that video.landmark_rate is right"
+            )

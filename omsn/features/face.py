@@ -31,6 +31,8 @@ def hog_stream(frames: Iterable[Frame], track: LandmarkTrack, *, bilateral: bool
     Returns:
         (T, F) with the columns of ``hog_columns``; ``Stream.absent`` where no frame shows the face.
     """
+    if not track.mask.any():
+        return Stream.absent(hog_columns())
     rows, mask, times_s = [], [], []
     for frame in frames:
         nearest = int(np.abs(track.times_s - frame.time_s).argmin())

@@ -1,4 +1,4 @@
-"""Landmark geometry: shape, displacement and motion of a face, free of where the head is (ours, beside the paper's HOG).
+"""Landmark geometry: shape, displacement and motion of a face, free of where the head is (ours).
 
 Each frame is aligned by a similarity transform, so that the eyes' centres lie at (-1/2, 0) and (1/2, 0):
 lengths are in inter-ocular distances, x points to the picture's right and y down.
@@ -101,7 +101,8 @@ def _resample(track: LandmarkTrack, rate_hz: float) -> tuple[NDArray[np.float64]
     real = np.flatnonzero(track.mask)
     if len(real) == 0:
         return np.zeros((1, 68, 2)), np.zeros(1, np.bool_), np.zeros(1)
-    n_frames = max(1, int(np.floor((track.times_s[-1] - track.times_s[0]) * rate_hz)) + 1)
+    steps = (track.times_s[-1] - track.times_s[0]) * rate_hz + 1e-6  # rounding must not cost the last frame
+    n_frames = max(1, int(steps) + 1)
     times_s = track.times_s[0] + np.arange(n_frames) / rate_hz
     offsets_s = np.array([-0.25, 0.25]) / rate_hz
     known_s, known = track.times_s[real], track.points[real].reshape(len(real), -1).astype(np.float64)
@@ -129,7 +130,7 @@ def _near_known(at_s: Seconds, known_s: Seconds) -> Mask:
 
 
 def _align(points: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Aligned points (T, 68, 2) and the head's roll, x, y, log size (T, 4); x and y in the clip's median eye distances."""
+    """Aligned points (T, 68, 2) and the head's roll, x, y and log size (T, 4); x and y in eye distances."""
     right_eye, left_eye = points[:, RIGHT_EYE].mean(axis=1), points[:, LEFT_EYE].mean(axis=1)  # (T, 2)
     between = left_eye - right_eye
     distance = np.maximum(np.hypot(between[:, 0], between[:, 1]), 1e-6)
@@ -137,7 +138,7 @@ def _align(points: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np
     centre = (left_eye + right_eye) / 2
     x, y = np.moveaxis(points - centre[:, None], 2, 0)  # (T, 68) each
     turned = np.stack([cos[:, None] * x + sin[:, None] * y, cos[:, None] * y - sin[:, None] * x], axis=2)
-    head = np.column_stack([np.arctan2(sin, cos), centre / np.median(distance), np.log(distance)])
+    head = np.column_stack([np.unwrap(np.arctan2(sin, cos)), centre / np.median(distance), np.log(distance)])
     return turned / distance[:, None, None], head
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from omsn.errors import InputError
-from omsn.types import Floats, Stream
+from omsn.types import Floats, Sample, Stream
 
 LIMIT = 6.0
 """Standardised values are cut at this many standard deviations."""
@@ -53,3 +53,50 @@ def standardise(stream: Stream, statistics: Statistics) -> Stream:
     """The stream in standard deviations from the mean, cut at ``LIMIT``; masked frames stay 0."""
     scaled = np.clip((stream.values - statistics.mean) / statistics.std, -LIMIT, LIMIT)
     return Stream((scaled * stream.mask[:, None]).astype(np.float32), stream.mask, stream.times_s, stream.columns)
+
+
+@dataclass(frozen=True, eq=False)
+class SampleStatistics:
+    """Statistics of both modalities."""
+
+    audio: Statistics
+    video: Statistics
+
+    @staticmethod
+    def of(samples: Sequence[Sample]) -> SampleStatistics:
+        """Statistics over all real frames of these samples.
+
+        Raises:
+            InputError: no samples, or samples with different feature columns.
+        """
+        if not samples:
+            raise InputError("statistics: got no samples, expected at least 1")
+        n_audio, n_video = len(samples[0].audio.columns), len(samples[0].video.columns)
+        return SampleStatistics(
+            Statistics.of([sample.audio for sample in samples], n_audio),
+            Statistics.of([sample.video for sample in samples], n_video),
+        )
+
+    @staticmethod
+    def from_arrays(arrays: Mapping[str, Floats]) -> SampleStatistics:
+        """What ``to_arrays`` gave.
+
+        Raises:
+            KeyError: an array is missing.
+        """
+        return SampleStatistics(
+            Statistics(arrays["audio.mean"], arrays["audio.std"]), Statistics(arrays["video.mean"], arrays["video.std"])
+        )
+
+    def to_arrays(self) -> dict[str, Floats]:
+        """The numbers under names, for a checkpoint."""
+        return {
+            "audio.mean": self.audio.mean,
+            "audio.std": self.audio.std,
+            "video.mean": self.video.mean,
+            "video.std": self.video.std,
+        }
+
+    def standardise(self, sample: Sample) -> Sample:
+        """Both streams in standard deviations from the mean."""
+        return Sample(sample.clip, standardise(sample.audio, self.audio), standardise(sample.video, self.video))

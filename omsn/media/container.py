@@ -6,8 +6,9 @@ no picture.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -25,6 +26,9 @@ LENGTH_TOLERANCE_S = 0.25
 
 SEEK_MARGIN_S = 0.5
 """Decoding starts this much before the part asked for: the first frames after a jump are damaged in most codecs."""
+
+MATROSKA_END = re.compile(r"(\d+):(\d+):(\d+(?:\.\d+)?)")
+"""The tag in which Matroska and WebM tell where a track ends: hours, minutes, seconds."""
 
 Track = av.AudioStream | av.VideoStream
 
@@ -105,12 +109,16 @@ def track_start_s(container: InputContainer, track: Track) -> float:
 def promised_end_s(container: InputContainer, track: Track) -> float | None:
     """Where the container says that a track ends, on the file's clock; None where it does not say.
 
-    A browser's WebM has no length at all; a Matroska file has one for all tracks together, which says nothing
-    of a single one of several.
+    A browser's WebM has no length at all; a Matroska file tells a track's end in a tag, or else only the length of
+    all tracks together, which says nothing of a single one of several.
     """
     start_s = track_start_s(container, track)
     if set(container.format.name.split(",")) & GUESSED_LENGTH_FORMATS:
         return None
+    tag = MATROSKA_END.fullmatch(track.metadata.get("DURATION", ""))
+    if tag is not None:
+        hours, minutes, seconds = (float(part) for part in tag.groups())
+        return 3600 * hours + 60 * minutes + seconds - clock_zero_s(container)
     if track.duration is not None and track.time_base is not None:
         return start_s + float(track.duration * track.time_base)
     if container.duration is not None and len(container.streams) == 1:
@@ -123,7 +131,8 @@ def seek_before(container: InputContainer, track: Track, time_s: float) -> None:
     target_s = time_s + clock_zero_s(container) - SEEK_MARGIN_S
     indexed = not set(container.format.name.split(",")) & GUESSED_LENGTH_FORMATS
     if time_s > SEEK_MARGIN_S and indexed and track.time_base is not None:
-        container.seek(int(target_s / track.time_base), stream=track)
+        with suppress(av.error.FFmpegError):  # a recording without an index cannot jump: decode it from the start
+            container.seek(int(target_s / track.time_base), stream=track)
 
 
 def check_complete(path: str | Path, decoded_s: float, expected_s: float) -> None:

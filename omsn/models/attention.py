@@ -24,4 +24,5 @@ class PositionAttention(nn.Module):
         flat = rearrange(self.project(maps), "batch channel height width -> batch channel (height width)")
         query, key, value = flat.split(self.parts, dim=1)  # (B, E, HW), (B, E, HW), (B, C, HW)
         weights = torch.softmax(query.transpose(1, 2) @ key, dim=2)  # (B, HW, HW): row j attends to all i
-        return (value @ weights.transpose(1, 2)).reshape(maps.shape)
+        attended: Tensor = value @ weights.transpose(1, 2)  # (B, C, HW)
+        return attended.reshape(maps.shape)

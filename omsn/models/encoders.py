@@ -27,11 +27,7 @@ class BiLSTMEncoder(nn.Module):
         self.convolutions = nn.ModuleList(
             MaskedConv(width, width, config.conv_kernel, config.dropout) for _ in range(config.conv_layers)
         )
-        self.lstm = (
-            nn.LSTM(width, config.lstm_width, config.lstm_layers, batch_first=True, bidirectional=True)
-            if config.recurrent
-            else None
-        )
+        self.lstm = BiLSTM(width, config.lstm_width, config.lstm_layers) if config.recurrent else None
         self.dropout = ChannelDropout(config.dropout)
         self.project = nn.Linear(2 * config.lstm_width if config.recurrent else width, config.channels)
         self.norm = nn.LayerNorm(config.channels)
@@ -39,25 +35,37 @@ class BiLSTMEncoder(nn.Module):
 
     def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
         """(B, T, F) and (B, T) to (B, N, D)."""
-        frames = self.input_dropout(frames)
+        frames, mask = group_means(self.input_dropout(frames), mask, self.group)  # (B, T / group, F)
         frames = frames if self.enter is None else self.enter(frames, mask)  # (B, T, W)
-        frames, mask = group_means(frames, mask, self.group)  # (B, T / group, W)
         for convolution in self.convolutions:
             frames = frames + convolution(frames, mask)  # (B, T, W)
-        states = self.dropout(self._recur(frames, mask))  # (B, T, 2L)
+        states = self.dropout(frames if self.lstm is None else self.lstm(frames, mask))  # (B, T, 2L)
         matrix = self.norm(self.project(segment_means(states, mask, self.n_steps)))  # (B, N, D)
         present = rearrange(mask.any(dim=1), "batch -> batch 1 1")
         return torch.where(present, matrix, self.absent)
 
-    def _recur(self, frames: Tensor, mask: Tensor) -> Tensor:
-        """BiLSTM over each clip's own length, so that padding changes nothing. (B, T, W) to (B, T, 2L)."""
-        if self.lstm is None:
-            return frames
-        lengths = span(mask).cpu()
-        packed = nn.utils.rnn.pack_padded_sequence(frames, lengths, batch_first=True, enforce_sorted=False)
-        states, _ = self.lstm(packed)
-        unpacked, _ = nn.utils.rnn.pad_packed_sequence(states, batch_first=True, total_length=frames.shape[1])
-        return unpacked
+
+class BiLSTM(nn.Module):
+    """Stacked bidirectional LSTM over each clip's own length, so that padding changes nothing.
+
+    Each direction is a plain LSTM over padded frames, the backward one over frames reversed within their span: packed
+    sequences leave PyTorch's fast CPU kernels (measured four times slower in training).
+    """
+
+    def __init__(self, n_in: int, width: int, layers: int) -> None:
+        super().__init__()
+        sizes = [n_in, *[2 * width] * (layers - 1)]
+        self.forwards = nn.ModuleList(nn.LSTM(size, width, batch_first=True) for size in sizes)
+        self.backwards = nn.ModuleList(nn.LSTM(size, width, batch_first=True) for size in sizes)
+
+    def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
+        """(B, T, F) and (B, T) to (B, T, 2 * width)."""
+        turned = reversed_positions(mask).unsqueeze(2)  # (B, T, 1)
+        for ahead, back in zip(self.forwards, self.backwards, strict=True):
+            after, _ = ahead(frames)  # (B, T, width)
+            before, _ = back(frames.gather(1, turned.expand_as(frames)))
+            frames = torch.cat([after, before.gather(1, turned.expand_as(before))], dim=2)
+        return frames
 
 
 class MaskedConv(nn.Module):
@@ -73,7 +81,8 @@ class MaskedConv(nn.Module):
     def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
         """(B, T, F_in) to (B, T, F_out)."""
         convolved = self.convolution(frames.transpose(1, 2)).transpose(1, 2)  # (B, T, F_out)
-        return self.dropout(self.activate(self.norm(convolved))) * mask.unsqueeze(2)
+        dropped: Tensor = self.dropout(self.activate(self.norm(convolved)))
+        return dropped * mask.unsqueeze(2)
 
 
 class ChannelDropout(nn.Module):
@@ -92,6 +101,13 @@ def span(mask: Tensor) -> Tensor:
     """Frames up to the last real one, at least 1. (B, T) to (B,)."""
     position = torch.arange(1, mask.shape[1] + 1, device=mask.device)
     return (mask * position).amax(dim=1).clamp(min=1)
+
+
+def reversed_positions(mask: Tensor) -> Tensor:
+    """Where each frame stands when its clip is reversed within its span; padding stays. Its own inverse. (B, T)."""
+    position = torch.arange(mask.shape[1], device=mask.device)
+    mirrored = span(mask)[:, None] - 1 - position
+    return torch.where(mirrored >= 0, mirrored, position)
 
 
 def group_means(frames: Tensor, mask: Tensor, size: int) -> tuple[Tensor, Tensor]:

@@ -42,7 +42,8 @@ class BCPW(nn.Module):
         pair = torch.cat([audio, video], dim=1)  # (B, 2C, H, W)
         channel = rearrange(self.channel_gates(pair.mean(dim=(2, 3))), "batch gate -> batch gate 1 1")
         pixel = self.pixel_gates(pair).repeat_interleave(audio.shape[1], dim=1)  # (B, 2C, H, W)
-        return (audio + video) / 2 + self.merge(pair * channel * pixel)
+        gated: Tensor = self.merge(pair * channel * pixel)  # (B, C, H, W)
+        return (audio + video) / 2 + gated
 
 
 class MeanFusion(nn.Module):
@@ -78,7 +79,7 @@ class AggregatedResidual(nn.Module):
         """(B, C_in, H, W) to (B, C_out, ceil(H / stride), ceil(W / stride))."""
         pooled = F.avg_pool2d(maps, self.stride, ceil_mode=True, count_include_pad=False) if self.stride > 1 else maps
         shortcut = self.shortcut(pooled)
-        summed = shortcut + self.aggregate(maps)
+        summed: Tensor = shortcut + self.aggregate(maps)
         return summed if self.transform is None else summed + self.transform(shortcut)
 
 
@@ -91,7 +92,8 @@ class UAR(nn.Module):
 
     def forward(self, maps: Tensor, height: int, width: int) -> Tensor:
         """(B, C_in, h, w) to (B, C_out, height, width)."""
-        return self.residual(F.interpolate(maps, size=(height, width), mode="nearest"))
+        raised: Tensor = self.residual(F.interpolate(maps, size=(height, width), mode="nearest"))
+        return raised
 
 
 class ResidualTransformer(nn.Module):
@@ -110,7 +112,8 @@ class ResidualTransformer(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """(B, C, H, W) to (B, C, H, W)."""
-        return self.leave(self.attend(self.norm(maps)))
+        attended: Tensor = self.leave(self.attend(self.norm(maps)))
+        return attended
 
 
 class MPDRFNet(nn.Module):

@@ -39,6 +39,7 @@ class Network(nn.Module):
         super().__init__()
         self.audio_encoder = BiLSTMEncoder(sizes.audio_features, config.audio)
         self.video_encoder = BiLSTMEncoder(sizes.video_features, config.video)
+        self.sizes, self.config = sizes, config
         self.n_folded = config.fusion.maps
         self.fusion = FUSIONS[config.fusion.kind](config.fusion.maps, config.fusion)
         folded_width = config.audio.channels // config.fusion.maps

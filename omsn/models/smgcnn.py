@@ -23,7 +23,8 @@ class SelfAttention(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """(B, C, H, W) to (B, C, H, W)."""
-        return self.gamma * self.attend(maps) + maps
+        attended: Tensor = self.attend(maps)  # (B, C, H, W)
+        return self.gamma * attended + maps
 
 
 class ResidualBlock(nn.Module):
@@ -46,7 +47,8 @@ class ResidualBlock(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """(B, C, H, W) to (B, C, H, W)."""
-        return maps + self.residual(maps)
+        residual: Tensor = self.residual(maps)  # (B, C, H, W)
+        return maps + residual
 
 
 class SMGCNN(nn.Module):
@@ -70,4 +72,5 @@ class SMGCNN(nn.Module):
         """(B, M, N, W) to logits (B, K)."""
         deep = self.after(self.attention(self.before(self.stem(maps))))  # (B, C, ceil(N/2), ceil(W/2))
         embedding = self.norm(deep.mean(dim=2).flatten(1))  # (B, C * ceil(W/2))
-        return self.classify(self.dropout(embedding))
+        logits: Tensor = self.classify(self.dropout(embedding))
+        return logits

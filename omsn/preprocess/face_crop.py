@@ -33,7 +33,11 @@ def aligned_crop(image: NDArray[np.uint8], points: Floats, size: int) -> NDArray
     cos, sin = scale * np.cos(angle), scale * np.sin(angle)
     turn = np.array([[cos, sin], [-sin, cos]])
     shift = np.array([size / 2, size * EYES_Y]) - turn @ centre
+    # warpAffine does not average, so a large face is turned at its full size and shrunk afterwards
+    finer = max(1, min(round(1 / scale), max(image.shape[:2]) // size))
+    to_finer = finer * np.column_stack([turn, shift + 0.5]) - [0, 0, 0.5]  # pixel centres lie at whole numbers
     warped = cv2.warpAffine(
-        image, np.column_stack([turn, shift]), (size, size), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE
+        image, to_finer, (finer * size, finer * size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
-    return np.asarray(cv2.cvtColor(warped, cv2.COLOR_BGR2GRAY), np.uint8)
+    crop = cv2.resize(cv2.cvtColor(warped, cv2.COLOR_BGR2GRAY), (size, size), interpolation=cv2.INTER_AREA)
+    return np.asarray(crop, np.uint8)

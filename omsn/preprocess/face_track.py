@@ -137,6 +137,15 @@ class FaceFollower:
                 self.faces += [newcomer] if self._see(newcomer, frame, square) else []
             elif face not in seen:
                 self._see(face, frame, square)
+        for face in lost:
+            if face not in self._in_sight:
+                self._look_again(face, frame)
+
+    def _look_again(self, face: FollowedFace, frame: Frame) -> None:
+        """Look near where a face was lost, as it may be too small to be found in the whole picture."""
+        near = self._detector.detect_near(frame.image, face.box)
+        if len(near):
+            self._see(face, frame, square_from_detection(near.xyxy[0], near.keypoints[0]))
 
     def _may_return(self, face: FollowedFace, time_s: float) -> bool:
         return face not in self._in_sight and time_s - face.seen_s <= MAX_GAP_S

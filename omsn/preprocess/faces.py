@@ -27,11 +27,17 @@ ANCHOR_GRIDS = ((16, 2), (8, 6))
 N_KEYPOINTS = 6
 """Right eye, left eye, nose tip, mouth, right ear, left ear; right and left are the person's own."""
 
+ROW = 1 + 4 + 2 * N_KEYPOINTS
+"""Numbers that describe a raw detection: score, box, key points."""
+
 SAME_FACE_IOU = 0.3
 """Raw detections that overlap more than this are one face; their weighted mean is taken."""
 
 TILE_SIDES = (1.0, 0.5)
 """Sides of the tiles of the second and third look, in short sides of the picture."""
+
+NEAR = 3.0
+"""Side of the surroundings in which a face is looked for again, in sides of its box."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,15 +76,27 @@ class FaceDetector:
         Raises:
             InputError: the picture is empty or has another shape or type.
         """
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
-            raise InputError(f"picture: got {image.dtype} of shape {image.shape}, expected uint8 of shape (H, W, 3)")
+        _check_picture(image)
         found = self._look(image, 0, 0)
         for tiling in _tilings(*image.shape[:2]) if tiles else ():
             if len(found):
                 break
             found = np.concatenate([self._look(image[y : y + side, x : x + side], x, y) for x, y, side in tiling])
-        merged = merge_overlapping(found)
-        return Detections(merged[:, 1:5], merged[:, 0], merged[:, 5:].reshape(-1, N_KEYPOINTS, 2))
+        return _detections(found)
+
+    def detect_near(self, image: Image, xyxy: Floats) -> Detections:
+        """The faces near a box (4,): one look at its surroundings, for a face that was there a moment ago.
+
+        Raises:
+            InputError: the picture is empty or has another shape or type.
+        """
+        _check_picture(image)
+        reach = (NEAR - 1) / 2 * (xyxy[2:] - xyxy[:2]).max()
+        size = np.array([image.shape[1], image.shape[0]])
+        left, top = np.clip(xyxy[:2] - reach, 0, size).astype(int)
+        right, bottom = np.clip(xyxy[2:] + reach, 0, size).astype(int)
+        part = image[top:bottom, left:right]
+        return _detections(self._look(part, int(left), int(top)) if part.size else np.zeros((0, ROW), np.float32))
 
     def _look(self, image: Image, left: int, top: int) -> Floats:
         """Raw detections in a part of a picture whose corner is given: rows of score, xyxy and key points."""
@@ -97,7 +115,7 @@ class FaceDetector:
         corners = corners * unit_px - margins + np.array([left, top])
         return np.column_stack([scores[kept], corners.reshape(len(corners), 2 * (2 + N_KEYPOINTS))]).astype(
             np.float32
-        )  # (n, 17)
+        )  # (n, ROW)
 
 
 @cache
@@ -117,10 +135,10 @@ def merge_overlapping(rows: Floats) -> Floats:
     """Weighted non-maximum suppression: each cluster of overlapping rows becomes its mean, weighted by score.
 
     Args:
-        rows: (n, 17): score, xyxy, key points.
+        rows: (n, ROW): score, xyxy, key points.
 
     Returns:
-        (m, 17), best first; each score is the best of its cluster (the blending of BlazeFace, section 3.5).
+        (m, ROW), best first; each score is the best of its cluster (the blending of BlazeFace, section 3.5).
     """
     rest = rows[np.argsort(-rows[:, 0], kind="stable")]
     merged = [np.zeros((0, rows.shape[1]), np.float32)]
@@ -132,6 +150,16 @@ def merge_overlapping(rows: Floats) -> Floats:
         merged.append(blend[None].astype(np.float32))
         rest = rest[~same]
     return np.concatenate(merged)
+
+
+def _check_picture(image: Image) -> None:
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+        raise InputError(f"picture: got {image.dtype} of shape {image.shape}, expected uint8 of shape (H, W, 3)")
+
+
+def _detections(rows: Floats) -> Detections:
+    merged = merge_overlapping(rows)
+    return Detections(merged[:, 1:5], merged[:, 0], merged[:, 5:].reshape(-1, N_KEYPOINTS, 2))
 
 
 def _letterbox(image: Image) -> Image:

@@ -40,13 +40,13 @@ SILENCE = 1e-10
 def gate_noise(sound: Sound, config: NoiseGate) -> Sound:
     """Turn the noise of a sound down; length and timing stay as they are.
 
-    Silence comes back as it is, and so does any sound where the gate is not enabled.
+    Silence comes back as it is. Whether to gate at all (``config.enabled``) is the caller's decision.
 
     Args:
         sound: any rate.
         config: how far above the floor a cell must rise, and the gain left on those that do not.
     """
-    if not config.enabled or not sound.samples.any():
+    if not sound.samples.any():
         return sound
     window = _window_samples(sound.rate_hz)
     padded = np.pad(sound.samples.astype(np.float64), (0, max(window - len(sound.samples), 0)))

@@ -118,7 +118,7 @@ def draw_roc(curves: Sequence[RocCurve], per_class: Sequence[ClassRow]) -> Figur
     areas = {row.label: row.auc for row in per_class}
     n_columns = 3 if len(curves) in (1, 2, 3, 5, 6) else 4
     n_rows = -(-len(curves) // n_columns)
-    figure = new_figure(7.4 / n_columns * n_rows + 0.25)
+    figure = new_figure((6.9 / n_columns + 0.15) * n_rows + 0.4)
     panels = figure.subplots(n_rows, n_columns, sharex=True, sharey=True, squeeze=False)
     for axes in panels.flat[len(curves) :]:
         axes.set_visible(False)
@@ -207,8 +207,9 @@ def _confusion_cell(axes: Axes, row: int, column: int, count: int, share: float,
         return
     colour, scale = (ON_HEAT if share > _DARK_CELL else INK), min(1.0, 8 / n_classes)
     for text, size, rise, alpha in ((f"{count}", 11, 4, 1.0), (f"{share:.0%}", 8, -9, 0.85)):
-        shift = {"xytext": (0, rise * scale), "textcoords": "offset points", "ha": "center", "va": "center"}
-        axes.annotate(text, (column, row), color=colour, fontsize=size * scale, alpha=alpha, **shift)
+        shift = (0, rise * scale)
+        words = axes.annotate(text, (column, row), xytext=shift, textcoords="offset points", ha="center", va="center")
+        words.set(color=colour, fontsize=size * scale, alpha=alpha)
 
 
 def _draw_curves(

@@ -2,25 +2,24 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
-from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import pytest
+from made_up_run import made_up_metrics
 from matplotlib.patches import Rectangle
 
-from omsn.report.figures import draw_confusion, draw_figures, draw_history, draw_speakers
+from omsn.report.figures import draw_confusion, draw_figures, draw_history, draw_roc, draw_speakers
 from omsn.report.run import HistoryRow, SpeakerRow, parse_metrics
 from omsn.report.style import THEMED, figure_style, new_figure, to_svg, write_png
-
-Metrics = dict[str, Any]
 
 
 def row(fold: str, epoch: int, war: float) -> HistoryRow:
     return HistoryRow(seed=0, fold=fold, epoch=epoch, part="training", loss=1.0, war=war)
 
 
-def test_a_run_with_next_to_nothing_still_draws(metrics: Metrics) -> None:
+def test_a_run_with_next_to_nothing_still_draws() -> None:
+    metrics = made_up_metrics()
     metrics["scores"] |= {"roc": [], "per_speaker": [], "calibration": []}
     metrics["scores"]["war"] = {"mean_over_folds": None, "pooled": None, "interval": [None, None], "per_seed": [None]}
     assert set(draw_figures(parse_metrics(metrics), ())) == {"scores", "confusion", "calibration"}
@@ -45,7 +44,14 @@ def test_many_speakers_are_not_named() -> None:
     assert draw_speakers(speakers, 0.5, 0.1).axes[0].get_xticklabels() == []
 
 
-def test_svg_is_well_formed_and_follows_the_theme(metrics: Metrics) -> None:
+def test_two_classes_leave_no_empty_panel_to_be_seen() -> None:
+    run = parse_metrics(made_up_metrics())
+    panels = draw_roc(run.scores.roc[:2], run.scores.per_class).axes
+    assert [panel.get_visible() for panel in panels] == [True, True, False]
+
+
+def test_svg_is_well_formed_and_follows_the_theme() -> None:
+    metrics = made_up_metrics()
     run = parse_metrics(metrics)
     svg = to_svg(draw_confusion(run.labels, run.scores.confusion), "who is taken for whom")
     assert ElementTree.fromstring(svg).get("aria-label") == "who is taken for whom"

@@ -1,19 +1,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import pytest
+from made_up_run import made_up_metrics, write_run
 
 from omsn.errors import InputError
 from omsn.report.html import judge_baseline, leak_warnings, write_report
 from omsn.report.run import parse_metrics
-
-Metrics = dict[str, Any]
-WriteRun = Callable[[Metrics], Path]
 
 VOID = {"meta", "br", "link", "img"}
 LEAK = "This split leaks"
@@ -45,9 +41,10 @@ def test_folder_without_metrics(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_page_of_a_network(metrics: Metrics, write_run: WriteRun) -> None:
+def test_page_of_a_network(tmp_path: Path) -> None:
+    metrics = made_up_metrics()
     metrics["recipe"] = "<script>alert(1)</script>"
-    folder = write_run(metrics)
+    folder = write_run(metrics, tmp_path)
     page = write_report(folder).read_text(encoding="utf-8")
     outline = Outline()
     outline.feed(page)
@@ -64,11 +61,12 @@ def test_page_of_a_network(metrics: Metrics, write_run: WriteRun) -> None:
     assert page.count("<svg ") == len(names)
 
 
-def test_page_of_an_svm_on_a_split_that_leaks(metrics: Metrics, write_run: WriteRun) -> None:
+def test_page_of_an_svm_on_a_split_that_leaks(tmp_path: Path) -> None:
+    metrics = made_up_metrics()
     metrics |= {"model": "svm", "baseline": None, "parameters": None, "normalisation": "enrolled"}
     metrics["protocol"] |= {"speaker_independent": False, "leaks": ["Clips of one trial stand on both sides."]}
     metrics["scores"] |= {"interval_over": "clips", "roc": [], "per_speaker": [], "per_sex": []}
-    page = write_report(write_run(metrics)).read_text(encoding="utf-8")
+    page = write_report(write_run(metrics, tmp_path)).read_text(encoding="utf-8")
     assert page.index(LEAK) < page.index("<figure>")
     assert "Clips of one trial stand on both sides." in page
     assert "there are no epochs to draw" in page
@@ -77,17 +75,20 @@ def test_page_of_an_svm_on_a_split_that_leaks(metrics: Metrics, write_run: Write
     assert "earn its keep" not in page
 
 
-def test_nothing_leaks(metrics: Metrics) -> None:
+def test_nothing_leaks() -> None:
+    metrics = made_up_metrics()
     assert leak_warnings(parse_metrics(metrics)) == ()
 
 
-def test_leaks_are_found_in_the_folds_themselves(metrics: Metrics) -> None:
+def test_leaks_are_found_in_the_folds_themselves() -> None:
+    metrics = made_up_metrics()
     metrics["protocol"]["folds"][1]["train_speakers"] = ["1", "2", "3"]
     (warning,) = leak_warnings(parse_metrics(metrics))
     assert warning.startswith("1 of 4 speakers are both learnt from and tested on within a fold: 3.")
 
 
-def test_a_protocol_that_shares_speakers_is_warned_of_without_folds(metrics: Metrics) -> None:
+def test_a_protocol_that_shares_speakers_is_warned_of_without_folds() -> None:
+    metrics = made_up_metrics()
     metrics["protocol"] |= {"speaker_independent": False, "folds": []}
     assert leak_warnings(parse_metrics(metrics)) == ("The protocol does not keep speakers apart.",)
 
@@ -96,7 +97,8 @@ def test_a_protocol_that_shares_speakers_is_warned_of_without_folds(metrics: Met
     ("span", "answer"),
     [([0.01, 0.04], "Yes"), ([-0.02, 0.03], "Undecided"), ([-0.04, -0.01], "No"), ([None, None], "Undecided")],
 )
-def test_the_paired_interval_judges_the_network(metrics: Metrics, span: list[float | None], answer: str) -> None:
+def test_the_paired_interval_judges_the_network(span: list[float | None], answer: str) -> None:
+    metrics = made_up_metrics()
     metrics["baseline"]["difference"]["war"]["interval"] = span
     verdict = judge_baseline(parse_metrics(metrics))
     assert verdict is not None
@@ -107,9 +109,8 @@ def test_the_paired_interval_judges_the_network(metrics: Metrics, span: list[flo
     ("ours", "theirs", "answer"),
     [([0.8, 0.9], [0.6, 0.7], "Yes"), ([0.6, 0.8], [0.7, 0.9], "Undecided"), ([0.1, 0.2], [0.6, 0.7], "No")],
 )
-def test_without_it_only_intervals_apart_do(
-    metrics: Metrics, ours: list[float], theirs: list[float], answer: str
-) -> None:
+def test_without_it_only_intervals_apart_do(ours: list[float], theirs: list[float], answer: str) -> None:
+    metrics = made_up_metrics()
     metrics["baseline"]["difference"] = None
     metrics["scores"]["war"]["interval"], metrics["baseline"]["scores"]["war"]["interval"] = ours, theirs
     verdict = judge_baseline(parse_metrics(metrics))
@@ -117,7 +118,8 @@ def test_without_it_only_intervals_apart_do(
     assert verdict.answer == answer
 
 
-def test_no_interval_at_all_decides_nothing(metrics: Metrics) -> None:
+def test_no_interval_at_all_decides_nothing() -> None:
+    metrics = made_up_metrics()
     metrics["baseline"]["difference"] = None
     metrics["scores"]["war"]["interval"] = [None, None]
     verdict = judge_baseline(parse_metrics(metrics))
@@ -125,5 +127,6 @@ def test_no_interval_at_all_decides_nothing(metrics: Metrics) -> None:
     assert "there is no interval to judge it by" in verdict.reason
 
 
-def test_no_baseline_no_verdict(metrics: Metrics) -> None:
+def test_no_baseline_no_verdict() -> None:
+    metrics = made_up_metrics()
     assert judge_baseline(parse_metrics(metrics | {"baseline": None})) is None

@@ -1,16 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
+from made_up_run import made_up_metrics, write_run
 
 from omsn.errors import InputError
 from omsn.report.run import parse_metrics, read_history, read_metrics
-
-Metrics = dict[str, Any]
-WriteRun = Callable[[Metrics], Path]
 
 
 def test_folder_without_metrics(tmp_path: Path) -> None:
@@ -31,12 +27,14 @@ def test_no_object() -> None:
 
 
 @pytest.mark.parametrize("number", [0, 2, "1", None])
-def test_other_format(metrics: Metrics, number: object) -> None:
+def test_other_format(number: object) -> None:
+    metrics = made_up_metrics()
     with pytest.raises(InputError, match=f"got format {number!r}, expected 1; use the version of omsn"):
         parse_metrics(metrics | {"format": number})
 
 
-def test_every_problem_is_listed(metrics: Metrics) -> None:
+def test_every_problem_is_listed() -> None:
+    metrics = made_up_metrics()
     del metrics["recipe"]
     metrics["modality"] = "smell"
     del metrics["scores"]["war"]["pooled"]
@@ -44,31 +42,36 @@ def test_every_problem_is_listed(metrics: Metrics) -> None:
         parse_metrics(metrics, "RUN/metrics.json")
 
 
-def test_scores_for_other_labels(metrics: Metrics) -> None:
+def test_scores_for_other_labels() -> None:
+    metrics = made_up_metrics()
     with pytest.raises(InputError, match="per_class is for angry, calm, sad; labels are calm, angry, sad"):
         parse_metrics(metrics | {"labels": ["calm", "angry", "sad"]})
 
 
-def test_confusion_of_another_size(metrics: Metrics) -> None:
+def test_confusion_of_another_size() -> None:
+    metrics = made_up_metrics()
     metrics["scores"]["confusion"].pop()
     with pytest.raises(InputError, match="confusion is not 3 by 3"):
         parse_metrics(metrics)
 
 
-def test_curve_of_an_unknown_class(metrics: Metrics) -> None:
+def test_curve_of_an_unknown_class() -> None:
+    metrics = made_up_metrics()
     metrics["scores"]["roc"][0]["label"] = "joy"
     with pytest.raises(InputError, match="roc has curves for joy; labels are angry, calm, sad"):
         parse_metrics(metrics)
 
 
-def test_a_run_is_read(metrics: Metrics, write_run: WriteRun) -> None:
-    run = read_metrics(write_run(metrics | {"added_by_a_later_version": 1}))
+def test_a_run_is_read(tmp_path: Path) -> None:
+    metrics = made_up_metrics()
+    run = read_metrics(write_run(metrics | {"added_by_a_later_version": 1}, tmp_path))
     assert run.scores.war.pooled == metrics["scores"]["war"]["pooled"]
     assert run.labels == ("angry", "calm", "sad")
     assert not run.protocol.leaky
 
 
-def test_a_fold_that_shares_speakers_is_leaky_whatever_the_protocol_claims(metrics: Metrics) -> None:
+def test_a_fold_that_shares_speakers_is_leaky_whatever_the_protocol_claims() -> None:
+    metrics = made_up_metrics()
     metrics["protocol"]["folds"][0]["validation_speakers"] = ["2"]
     protocol = parse_metrics(metrics).protocol
     assert protocol.folds[0].shared_speakers == ("2",)
@@ -79,8 +82,9 @@ def test_no_history_is_an_empty_one(tmp_path: Path) -> None:
     assert read_history(tmp_path) == ()
 
 
-def test_history_is_read(metrics: Metrics, write_run: WriteRun) -> None:
-    history = read_history(write_run(metrics))
+def test_history_is_read(tmp_path: Path) -> None:
+    metrics = made_up_metrics()
+    history = read_history(write_run(metrics, tmp_path))
     assert len(history) == 20
     assert (history[0].part, history[0].epoch, history[0].loss) == ("training", 1, 1.0)
 

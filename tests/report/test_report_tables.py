@@ -1,11 +1,10 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
 
 import pytest
+from made_up_run import made_up_metrics, stored_metrics, write_run
 
 from omsn.errors import InputError
 from omsn.report.paper_numbers import PAPER_METHOD, PAPER_ONE_VS_REST_ACCURACY, PAPER_WAR, TABLE_1, TABLE_2
@@ -24,12 +23,10 @@ from omsn.report.tables import (
     write_results,
 )
 
-Metrics = dict[str, Any]
-WriteRun = Callable[[Metrics], Path]
-
 
 @pytest.fixture
-def run(metrics: Metrics) -> RunMetrics:
+def run() -> RunMetrics:
+    metrics = made_up_metrics()
     return parse_metrics(metrics)
 
 
@@ -73,12 +70,13 @@ def test_table_2_sets_recall_beneath_one_vs_rest_accuracy(run: RunMetrics) -> No
     assert table.rows[-1][1] == f"{run.scores.per_class[0].recall:.3f}"
 
 
-def test_table_2_of_other_classes_has_no_published_rows(stored_metrics: str) -> None:
-    run = RunMetrics.model_validate_json(stored_metrics.replace("angry", "class_1"))
+def test_table_2_of_other_classes_has_no_published_rows() -> None:
+    run = RunMetrics.model_validate_json(stored_metrics().replace("angry", "class_1"))
     assert [row[0] for row in table_2(run).rows] == ["this run: one-vs-rest accuracy", "this run: recall"]
 
 
-def test_a_run_stands_in_the_row_of_its_own_protocol_only(run: RunMetrics, metrics: Metrics) -> None:
+def test_a_run_stands_in_the_row_of_its_own_protocol_only(run: RunMetrics) -> None:
+    metrics = made_up_metrics()
     table = protocol_table(run)
     assert [row[0] for row in table.rows if row[3]] == ["actors-4"]
     assert [table.rows[k][0] for k in table.marked] == ["actors-4"]
@@ -86,7 +84,8 @@ def test_a_run_stands_in_the_row_of_its_own_protocol_only(run: RunMetrics, metri
     assert protocol_table(parse_metrics(metrics)).marked == ()
 
 
-def test_split_table_names_shared_speakers(metrics: Metrics) -> None:
+def test_split_table_names_shared_speakers() -> None:
+    metrics = made_up_metrics()
     assert [row[-1] for row in split_table(parse_metrics(metrics)).rows] == ["none", "none"]
     metrics["protocol"]["folds"][0]["train_speakers"] = ["1", "2", "3"]
     assert split_table(parse_metrics(metrics)).rows[0][-1] == "1, 2"
@@ -101,7 +100,8 @@ def test_results_of_no_runs_are_a_header() -> None:
     assert results_markdown([]).count("\n") == 2
 
 
-def test_results_are_ordered_by_protocol_and_say_what_leaks(metrics: Metrics) -> None:
+def test_results_are_ordered_by_protocol_and_say_what_leaks() -> None:
+    metrics = made_up_metrics()
     leaky = deepcopy(metrics) | {"baseline": None, "model": "svm", "recipe": "paper"}
     leaky["protocol"] |= {"name": "random-80-20", "speaker_independent": False}
     lines = results_markdown([parse_metrics(leaky), parse_metrics(metrics)]).splitlines()
@@ -110,10 +110,11 @@ def test_results_are_ordered_by_protocol_and_say_what_leaks(metrics: Metrics) ->
     assert lines[3].endswith("| - |")
 
 
-def test_results_file(metrics: Metrics, write_run: WriteRun, tmp_path: Path) -> None:
-    write_results([write_run(metrics)], tmp_path / "results.md")
+def test_results_file(tmp_path: Path) -> None:
+    metrics = made_up_metrics()
+    write_results([write_run(metrics, tmp_path)], tmp_path / "results.md")
     assert (tmp_path / "results.md").read_text() == results_markdown([parse_metrics(metrics)])
-    assert [path.name for path in tmp_path.iterdir()] == ["results.md"]
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_results_of_a_folder_without_metrics(tmp_path: Path) -> None:

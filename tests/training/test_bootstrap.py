@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from made_up_predictions import simulate
 from sklearn.metrics import roc_auc_score
 
 from omsn.errors import InputError
@@ -21,10 +21,8 @@ from omsn.training.bootstrap import (
 from omsn.training.metrics import score
 from omsn.training.out_of_fold import OutOfFold
 
-Simulate = Callable[..., OutOfFold]
 
-
-def test_weights_of_one_give_the_plain_values(simulate: Simulate) -> None:
+def test_weights_of_one_give_the_plain_values() -> None:
     one = simulate(n_seeds=1)
     units = resampling_units(one)
     plain = score(one.truth, one.probabilities)
@@ -33,7 +31,7 @@ def test_weights_of_one_give_the_plain_values(simulate: Simulate) -> None:
         assert weighted[name][0] == pytest.approx(plain.headline[name]), name
 
 
-def test_a_draw_equals_scoring_the_repeated_clips(simulate: Simulate) -> None:
+def test_a_draw_equals_scoring_the_repeated_clips() -> None:
     """The independent way: repeat each speaker's rows as often as the draw takes them, and score those."""
     one = simulate(n_seeds=2)
     units = resampling_units(one)
@@ -46,7 +44,7 @@ def test_a_draw_equals_scoring_the_repeated_clips(simulate: Simulate) -> None:
             assert fast[name][draw] == pytest.approx(np.mean([each[name] for each in slow])), name
 
 
-def test_ties_count_half(simulate: Simulate) -> None:
+def test_ties_count_half() -> None:
     one = simulate(n_seeds=1)
     coarse = np.round(one.probabilities.astype(np.float64), 1)
     tied = replace(one, probabilities=coarse / coarse.sum(axis=1, keepdims=True))
@@ -55,7 +53,7 @@ def test_ties_count_half(simulate: Simulate) -> None:
     assert weighted_metrics(tied, units, np.ones((1, units.count)))["auc"][0] == pytest.approx(np.mean(areas))
 
 
-def test_draws_take_as_many_units_as_there_are(simulate: Simulate) -> None:
+def test_draws_take_as_many_units_as_there_are() -> None:
     units = resampling_units(simulate())
     weights = draw_weights(units, n_draws=50)
     assert weights.shape == (50, 6)
@@ -63,19 +61,19 @@ def test_draws_take_as_many_units_as_there_are(simulate: Simulate) -> None:
 
 
 @pytest.mark.parametrize("speaker", ["", "7"])
-def test_one_speaker_or_none_falls_back_to_clips(simulate: Simulate, speaker: str) -> None:
+def test_one_speaker_or_none_falls_back_to_clips(speaker: str) -> None:
     units = resampling_units(replace(simulate(), speakers=np.full(144, speaker)))
     assert (units.kind, units.count) == ("clips", 72)
 
 
-def test_all_seeds_of_a_clip_stay_together(simulate: Simulate) -> None:
+def test_all_seeds_of_a_clip_stay_together() -> None:
     one = simulate(n_seeds=2)
     for each in (one, replace(one, speakers=np.full(144, ""))):
         index = resampling_units(each).index
         assert (index[:72] == index[72:]).all()
 
 
-def test_intervals_hold_the_value_and_repeat(simulate: Simulate) -> None:
+def test_intervals_hold_the_value_and_repeat() -> None:
     one = simulate()
     spans = intervals(one, n_draws=400)
     units = resampling_units(one)
@@ -108,24 +106,24 @@ def test_interval_covers_what_new_speakers_score() -> None:
     assert 0.88 <= held / 200 <= 0.99
 
 
-def test_one_class_alone_has_an_interval_for_war_only(simulate: Simulate) -> None:
+def test_one_class_alone_has_an_interval_for_war_only() -> None:
     one = simulate()
     spans = intervals(one.take(one.truth == 0), n_draws=50)
     assert np.isfinite(spans["war"]).all()
     assert np.isnan(spans["auc"]).all()
 
 
-def test_a_model_does_not_differ_from_itself(simulate: Simulate) -> None:
+def test_a_model_does_not_differ_from_itself() -> None:
     one = simulate()
     assert all(gap == (0.0, (0.0, 0.0)) for gap in differences(one, one, n_draws=20).values())
 
 
-def test_a_better_model_is_found_better(simulate: Simulate) -> None:
+def test_a_better_model_is_found_better() -> None:
     value, (low, high) = differences(simulate(gain=3.0), simulate(gain=0.5, n_seeds=1), n_draws=300)["war"]
     assert 0 < low < value < high
 
 
-def test_different_clips_cannot_be_compared(simulate: Simulate) -> None:
+def test_different_clips_cannot_be_compared() -> None:
     one = simulate()
     with pytest.raises(InputError, match="cannot compare predictions for different clips or speakers"):
         differences(one, one.take(one.speakers != "5"))

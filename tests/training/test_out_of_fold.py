@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,12 +7,11 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from made_up_predictions import simulate
 
 from omsn.errors import InputError
 from omsn.labels import LabelSet
 from omsn.training.out_of_fold import OutOfFold, join, read_predictions, write_predictions
-
-Simulate = Callable[..., OutOfFold]
 
 
 def same(first: OutOfFold, second: OutOfFold) -> bool:
@@ -31,28 +29,28 @@ def test_no_predictions() -> None:
         )
 
 
-def test_probabilities_must_fit_the_labels(simulate: Simulate) -> None:
+def test_probabilities_must_fit_the_labels() -> None:
     with pytest.raises(InputError, match="got 3 probabilities a clip, expected 2: a, b"):
         replace(simulate(), labels=LabelSet(("a", "b")), truth=np.zeros(144, np.int64))
 
 
-def test_columns_must_be_equally_long(simulate: Simulate) -> None:
+def test_columns_must_be_equally_long() -> None:
     with pytest.raises(InputError, match="got 1 speakers, expected 144"):
         replace(simulate(), speakers=np.array(["1"]))
 
 
-def test_a_clip_stands_once_for_each_seed(simulate: Simulate) -> None:
+def test_a_clip_stands_once_for_each_seed() -> None:
     with pytest.raises(InputError, match="clip 0-0 stands twice for seed 0"):
         replace(simulate(), seeds=np.zeros(144, np.int64))
 
 
-def test_a_clip_keeps_its_label(simulate: Simulate) -> None:
+def test_a_clip_keeps_its_label() -> None:
     one = simulate()
     with pytest.raises(InputError, match="clip 0-0 has another label or speaker in another seed"):
         replace(one, truth=np.concatenate([one.truth[:72], (one.truth[72:] + 1) % 3]))
 
 
-def test_join_puts_parts_back_together(simulate: Simulate) -> None:
+def test_join_puts_parts_back_together() -> None:
     whole = simulate()
     first = whole.folds == "fold 0"
     joined = join([whole.take(first), whole.take(~first)])
@@ -65,13 +63,13 @@ def test_join_of_nothing() -> None:
         join([])
 
 
-def test_join_needs_one_label_set(simulate: Simulate) -> None:
+def test_join_needs_one_label_set() -> None:
     one = simulate()
     with pytest.raises(InputError, match="different labels: angry, calm, sad and a, b, c"):
         join([one, replace(one, labels=LabelSet(("a", "b", "c")))])
 
 
-def test_written_predictions_come_back_unchanged(simulate: Simulate, tmp_path: Path) -> None:
+def test_written_predictions_come_back_unchanged(tmp_path: Path) -> None:
     one = simulate()
     write_predictions(one, tmp_path / "predictions.csv")
     assert same(one, read_predictions(tmp_path / "predictions.csv"))
@@ -83,7 +81,7 @@ def test_written_predictions_come_back_unchanged(simulate: Simulate, tmp_path: P
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
 @given(name=st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1).filter(lambda text: text.strip("\0")))
-def test_any_names_come_back(name: str, simulate: Simulate, tmp_path: Path) -> None:
+def test_any_names_come_back(name: str, tmp_path: Path) -> None:
     one = replace(simulate(n_seeds=1), folds=np.full(72, name))
     write_predictions(one, tmp_path / "predictions.csv")
     assert same(one, read_predictions(tmp_path / "predictions.csv"))

@@ -1,28 +1,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from made_up_predictions import simulate
 from sklearn.metrics import auc
 
 from omsn.errors import InputError
 from omsn.labels import LabelSet
 from omsn.training.metrics import HEADLINE_METRICS, score
-from omsn.training.out_of_fold import OutOfFold
 from omsn.training.summary import MAX_ROC_POINTS, compare, headline_only, summarise
 
-Simulate = Callable[..., OutOfFold]
 
-
-def test_labels_must_agree(simulate: Simulate) -> None:
+def test_labels_must_agree() -> None:
     with pytest.raises(InputError, match="predictions are for angry, calm, sad; expected sad, calm, angry, in this"):
         summarise(simulate(), LabelSet(("sad", "calm", "angry")))
 
 
-def test_headline_metrics_by_hand(simulate: Simulate) -> None:
+def test_headline_metrics_by_hand() -> None:
     one = simulate(n_seeds=2)
     summary = summarise(one, one.labels, n_draws=100)
     right = one.predicted == one.truth
@@ -42,7 +39,7 @@ def test_headline_metrics_by_hand(simulate: Simulate) -> None:
     assert summary["chance"] == pytest.approx({"war": 1 / 3, "uar": 1 / 3})
 
 
-def test_groups_and_confusion(simulate: Simulate) -> None:
+def test_groups_and_confusion() -> None:
     one = simulate(n_seeds=2)
     summary = summarise(one, one.labels, n_draws=10)
     assert [row["speaker"] for row in summary["per_speaker"]] == ["5", "6", "7", "8", "9", "10"]
@@ -64,15 +61,15 @@ def test_groups_and_confusion(simulate: Simulate) -> None:
     assert sum(each["clips"] for each in summary["calibration"]) == 144
 
 
-def test_unknown_speakers_and_sexes_make_no_groups(simulate: Simulate) -> None:
+def test_unknown_speakers_and_sexes_make_no_groups() -> None:
     nobody = np.full(144, "")
     summary = summarise(replace(simulate(), speakers=nobody, sexes=nobody), simulate().labels, n_draws=10)
     assert (summary["per_speaker"], summary["per_sex"], summary["speakers"]) == ([], [], 0)
     assert summary["interval_over"] == "clips"
 
 
-def test_curves_are_thin_and_true(simulate: Simulate) -> None:
-    one = simulate(n_seeds=20)
+def test_curves_are_thin_and_true() -> None:
+    one = simulate(n_seeds=6)
     summary = summarise(one, one.labels, n_draws=10)
     for curve, row in zip(summary["roc"], summary["per_class"], strict=True):
         false, true = curve["false_positive_rate"], curve["true_positive_rate"]
@@ -82,7 +79,7 @@ def test_curves_are_thin_and_true(simulate: Simulate) -> None:
         assert auc(false, true) == pytest.approx(row["auc"], abs=0.01)
 
 
-def test_a_summary_is_json_even_where_nothing_can_be_known(simulate: Simulate) -> None:
+def test_a_summary_is_json_even_where_nothing_can_be_known() -> None:
     one = simulate()
     summary = summarise(one.take(one.truth == 1), one.labels, n_draws=10)
     assert json.loads(json.dumps(summary, allow_nan=False)) == summary
@@ -96,11 +93,11 @@ def test_a_summary_is_json_even_where_nothing_can_be_known(simulate: Simulate) -
     assert summary["per_class"][0]["recall"] is None
 
 
-def test_headline_only_keeps_the_headline(simulate: Simulate) -> None:
+def test_headline_only_keeps_the_headline() -> None:
     assert tuple(headline_only(summarise(simulate(), simulate().labels, n_draws=10))) == HEADLINE_METRICS
 
 
-def test_compare_is_json_ready(simulate: Simulate) -> None:
+def test_compare_is_json_ready() -> None:
     one = simulate()
     gaps = compare(one, simulate(gain=0.2), n_draws=20)
     assert json.loads(json.dumps(gaps, allow_nan=False)) == gaps
@@ -108,7 +105,7 @@ def test_compare_is_json_ready(simulate: Simulate) -> None:
     assert compare(one.take(one.truth == 0), one.take(one.truth == 0), n_draws=5)["auc"]["value"] is None
 
 
-def test_a_fold_that_differs_between_seeds_is_fine(simulate: Simulate) -> None:
+def test_a_fold_that_differs_between_seeds_is_fine() -> None:
     one = simulate()
     part = one.take((one.seeds == 0) | (one.speakers != "5"))
     summary = summarise(part, one.labels, n_draws=50)

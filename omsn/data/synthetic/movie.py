@@ -14,7 +14,7 @@ from av.container import OutputContainer
 from omsn.data.synthetic.face import Picture
 from omsn.types import Floats
 
-_X264 = {"preset": "veryfast", "crf": "22"}
+_X264 = {"preset": "ultrafast", "crf": "23"}
 _MPEG4 = {"b": "2000000"}
 _AAC = {"b": "96000", "aac_coder": "fast"}
 
@@ -33,9 +33,12 @@ def write_movie(
         size: width and height in pixels, both even.
     """
     unfinished = path.with_name(path.name + ".part")
-    with av.open(str(unfinished), "w", format="mp4") as container:
-        _write_streams(container, pictures, samples, rate_hz, frame_rate, size)
-    os.replace(unfinished, path)
+    try:
+        with av.open(str(unfinished), "w", format="mp4") as container:
+            _write_streams(container, pictures, samples, rate_hz, frame_rate, size)
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def _write_streams(

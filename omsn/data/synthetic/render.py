@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from omsn.data.synthetic.expressions import act
@@ -22,7 +24,7 @@ FRAME_RATE = Fraction(25)
 """Pictures per second."""
 
 MAX_SPEAKERS = 24
-MIN_SECONDS = 1.0
+MIN_SECONDS, MAX_SECONDS = 1.0, 60.0
 MIN_HEIGHT = 120
 
 _TRIALS = ((1, 1, 1), (2, 2, 1), (1, 2, 1), (2, 1, 1), (1, 1, 2), (2, 2, 2), (1, 2, 2), (2, 1, 2))
@@ -92,7 +94,7 @@ def perform(trial: Trial, *, seed: int = 0, seconds: float = 2.0) -> Take:
     """Voice and face of one clip; depends on the arguments only.
 
     Raises:
-        InputError: ``seconds`` is too short to speak in.
+        InputError: ``seconds`` or ``seed`` is out of range.
     """
     n_frames = _count_frames(seconds)
     speaker = cast_speaker(trial.speaker, seed)
@@ -105,7 +107,12 @@ def perform(trial: Trial, *, seed: int = 0, seconds: float = 2.0) -> Take:
 
 
 def cast_speaker(number: int, seed: int = 0) -> Speaker:
-    """The speaker with this number in the corpus of this seed."""
+    """The speaker with this number in the corpus of this seed.
+
+    Raises:
+        InputError: ``seed`` is below 0.
+    """
+    _check_seed(seed)
     return draw_speaker(number, np.random.default_rng((seed, _CAST, number)))
 
 
@@ -137,20 +144,18 @@ def render_corpus(
         InputError: an argument is out of range.
     """
     trials = plan_corpus(speakers, clips_per_emotion)
+    _check_seed(seed)
     _count_frames(seconds)
     _check_size(size)
-    paths = []
-    stage, on_stage = None, 0
-    for trial in trials:
-        if stage is None or trial.speaker != on_stage:
-            stage, on_stage = _Stage(trial.speaker, seed, size), trial.speaker
-        path = Path(root) / trial.path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        take = perform(trial, seed=seed, seconds=seconds)
-        write_movie(path, stage.film(take), take.utterance.samples, RATE_HZ, FRAME_RATE, size)
-        paths.append(path)
-        if on_clip is not None:
-            on_clip(len(paths), len(trials))
+    paths: list[Path] = []
+    with _one_opencv_thread():
+        for speaker in range(1, speakers + 1):
+            stage = _Stage(speaker, seed, size)
+            for trial in trials:
+                if trial.speaker == speaker:
+                    paths.append(_shoot(stage, trial, Path(root), seed, seconds))
+                    if on_clip is not None:
+                        on_clip(len(paths), len(trials))
     return tuple(paths)
 
 
@@ -158,6 +163,7 @@ class _Stage:
     """One speaker in front of the camera."""
 
     def __init__(self, speaker: int, seed: int, size: tuple[int, int]) -> None:
+        self.size = size
         rng = np.random.default_rng((seed, _LOOKS, speaker))
         looks = cast_speaker(speaker, seed).looks
         backdrop = paint_backdrop(looks, size, rng)
@@ -168,15 +174,40 @@ class _Stage:
         return (self._camera.take(self._painter.paint(frame), number) for number, frame in enumerate(take.frames))
 
 
+def _shoot(stage: _Stage, trial: Trial, root: Path, seed: int, seconds: float) -> Path:
+    """Perform, film and write one clip."""
+    path = root / trial.path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    take = perform(trial, seed=seed, seconds=seconds)
+    write_movie(path, stage.film(take), take.utterance.samples, RATE_HZ, FRAME_RATE, stage.size)
+    return path
+
+
+@contextmanager
+def _one_opencv_thread() -> Iterator[None]:
+    """Many small drawings on several threads spend more time on waiting for each other than on drawing."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
+
+
 def _check_count(name: str, value: int, most: int, why: str) -> None:
     if not 1 <= value <= most:
         raise InputError(f"{name}: got {value}, expected 1 to {most} ({why})")
 
 
 def _count_frames(seconds: float) -> int:
-    if not seconds >= MIN_SECONDS:
-        raise InputError(f"seconds: got {seconds}, expected at least {MIN_SECONDS}: a statement needs the time")
+    if not MIN_SECONDS <= seconds <= MAX_SECONDS:
+        raise InputError(f"seconds: got {seconds}, expected {MIN_SECONDS} to {MAX_SECONDS}: a statement needs the time")
     return round(seconds * FRAME_RATE)
+
+
+def _check_seed(seed: int) -> None:
+    if seed < 0:
+        raise InputError(f"seed: got {seed}, expected 0 or more")
 
 
 def _check_size(size: tuple[int, int]) -> None:

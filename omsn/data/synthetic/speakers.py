@@ -117,7 +117,7 @@ def _draw_looks(female: bool, rng: np.random.Generator) -> Looks:
 
 
 def _pick(palette: tuple[tuple[int, int, int], ...], rng: np.random.Generator) -> Rgb:
-    return _colour(np.array(palette[rng.integers(len(palette))]) + rng.uniform(-8, 8, 3))
+    return _colour(np.array(palette[rng.integers(len(palette))]) + rng.uniform(-8, 8))
 
 
 def _colour(rgb: NDArray[np.float64]) -> Rgb:

@@ -1,13 +1,14 @@
+"""The run folder of a classifier that was never built."""
+
 from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 
 from omsn.labels import LabelSet
 from omsn.training.out_of_fold import OutOfFold
@@ -73,31 +74,24 @@ def _metrics() -> Metrics:
     }
 
 
-@pytest.fixture(scope="session")
+@cache
 def stored_metrics() -> str:
     """What a run of a made-up classifier writes to metrics.json."""
     return json.dumps(_metrics(), allow_nan=False)
 
 
-@pytest.fixture
-def metrics(stored_metrics: str) -> Metrics:
+def made_up_metrics() -> Metrics:
     """The content of metrics.json, free to be changed."""
-    content: Metrics = json.loads(stored_metrics)
+    content: Metrics = json.loads(stored_metrics())
     return content
 
 
-@pytest.fixture(scope="session")
-def write_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Metrics], Path]:
-    """Write a run folder with metrics.json, and history.csv for a network."""
-
-    def write(content: Metrics) -> Path:
-        folder = tmp_path_factory.mktemp("run")
-        (folder / "metrics.json").write_text(json.dumps(content), encoding="utf-8")
-        if content["model"] == "network":
-            _write_history(folder / "history.csv")
-        return folder
-
-    return write
+def write_run(content: Metrics, folder: Path) -> Path:
+    """Write metrics.json, and history.csv for a network; the folder is given back."""
+    (folder / "metrics.json").write_text(json.dumps(content), encoding="utf-8")
+    if content["model"] == "network":
+        _write_history(folder / "history.csv")
+    return folder
 
 
 def _write_history(path: Path) -> None:

@@ -1,0 +1,87 @@
+"""Samples -> padded tensors, whole parts at once, so that a batch is a slice and not a loop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from omsn.config import Modality
+from omsn.errors import InputError
+from omsn.models.batch import Batch
+from omsn.types import Sample, Stream
+
+
+@dataclass(frozen=True, eq=False)
+class PaddedSet:
+    """A part of a corpus ready for a network.
+
+    Attributes:
+        whole: all n clips as one batch.
+        targets: (n,) class numbers.
+        names: n clip names, for messages.
+    """
+
+    whole: Batch
+    targets: Tensor
+    names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def batch(self, rows: Tensor) -> Batch:
+        """The clips at these rows (B,), cut to the longest of them."""
+        audio_mask, video_mask = self.whole.audio_mask[rows], self.whole.video_mask[rows]
+        audio_frames, video_frames = _longest(audio_mask), _longest(video_mask)
+        return Batch(
+            self.whole.audio[rows, :audio_frames],
+            audio_mask[:, :audio_frames],
+            self.whole.video[rows, :video_frames],
+            video_mask[:, :video_frames],
+        )
+
+
+def pad(samples: Sequence[Sample], targets: Sequence[int], modality: Modality = "both") -> PaddedSet:
+    """Stack standardised samples; a modality that is not wanted is masked out.
+
+    Raises:
+        InputError: no samples, or samples with different feature columns.
+    """
+    return PaddedSet(pad_batch(samples, modality), torch.tensor(targets), tuple(sample.clip for sample in samples))
+
+
+def pad_batch(samples: Sequence[Sample], modality: Modality = "both") -> Batch:
+    """Samples as one batch.
+
+    Raises:
+        InputError: no samples, or samples with different feature columns.
+    """
+    if not samples:
+        raise InputError("no clips to make a batch of; got 0, expected at least 1")
+    audio, audio_mask = _stack([sample.audio for sample in samples], wanted=modality != "video")
+    video, video_mask = _stack([sample.video for sample in samples], wanted=modality != "audio")
+    return Batch(audio, audio_mask, video, video_mask)
+
+
+def _stack(streams: Sequence[Stream], *, wanted: bool) -> tuple[Tensor, Tensor]:
+    """(n, T, F) and its mask (n, T)."""
+    columns = streams[0].columns
+    if any(stream.columns != columns for stream in streams):
+        raise InputError(
+            "clips with different feature columns cannot be one batch; prepare them with the same settings"
+        )
+    length = max(len(stream) for stream in streams) if wanted else 1
+    values = np.zeros((len(streams), length, len(columns)), np.float32)
+    mask = np.zeros((len(streams), length), np.bool_)
+    for row, stream in enumerate(streams if wanted else ()):
+        values[row, : len(stream)], mask[row, : len(stream)] = stream.values, stream.mask
+    return torch.from_numpy(values), torch.from_numpy(mask)
+
+
+def _longest(mask: Tensor) -> int:
+    """Frames up to the last real one of any clip, at least 1."""
+    real = torch.nonzero(mask.any(dim=0))
+    return int(real[-1]) + 1 if len(real) else 1

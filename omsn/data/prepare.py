@@ -1,0 +1,157 @@
+"""Corpus -> feature cache: many clips on many processes, resumable at any moment."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from joblib import Parallel, delayed
+
+from omsn.config import PipelineConfig
+from omsn.data.corpora import Skipped
+from omsn.data.manifest import write_manifest
+from omsn.errors import CacheError, InputError
+from omsn.features.cache import FEATURES_VERSION, entry_key, read_entry, write_entry
+from omsn.files import replace_file
+from omsn.pipeline import make_sample
+from omsn.recipes import to_dict
+from omsn.types import Clip
+
+INDEX_NAME = "cache.json"
+MANIFEST_NAME = "manifest.csv"
+ENTRIES_FOLDER = "entries"
+CACHE_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What ``prepare`` did.
+
+    Attributes:
+        cache: the folder.
+        made: clips whose features were computed.
+        reused: clips whose features were there already.
+        skipped: clips left out, with the reason.
+    """
+
+    cache: Path
+    made: int
+    reused: int
+    skipped: tuple[Skipped, ...]
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """One clip: its entry's key, or the reason why it has none."""
+
+    clip: str
+    key: str = ""
+    reused: bool = False
+    reason: str = ""
+
+
+def prepare(
+    clips: Sequence[Clip],
+    cache: Path,
+    config: PipelineConfig,
+    *,
+    jobs: int = 1,
+    backend: str | None = None,
+    on_step: Callable[[int, int], None] | None = None,
+) -> Prepared:
+    """Compute the features of each clip that the cache does not hold yet.
+
+    An entry is written whole under a name made of content and settings, so a run that is killed and started again
+    goes on where it was, and a damaged entry is made anew. Clips that cannot be read are left out and listed.
+
+    Args:
+        clips: with absolute paths.
+        cache: folder to write; made where missing.
+        config: what the features are.
+        jobs: processes.
+        backend: joblib backend such as "dask" or "ray"; None takes processes of this machine.
+        on_step: called with (clips done, clips in all).
+
+    Raises:
+        CacheError: the cache cannot be written, or a worker was killed; what was finished is kept.
+        InputError: no clip could be read.
+    """
+    outcomes: list[_Outcome] = []
+    try:
+        (cache / ENTRIES_FOLDER).mkdir(parents=True, exist_ok=True)
+        for outcome in _outcomes(clips, cache / ENTRIES_FOLDER, config, jobs, backend):
+            outcomes.append(outcome)
+            if on_step is not None:
+                on_step(len(outcomes), len(clips))
+        keys = {outcome.clip: outcome.key for outcome in outcomes if outcome.key}
+        _write_index(cache, [clip for clip in clips if clip.clip in keys], keys, config)
+    except OSError as error:
+        raise CacheError(
+            f"{cache}: cannot write the cache ({error}); {len(outcomes)} of {len(clips)} clips are finished and kept. "
+            "Make room or choose another folder, then run the same command again to go on"
+        ) from error
+    except BrokenExecutor as error:
+        raise CacheError(
+            f"{cache}: a worker process was killed, often for want of memory; {len(outcomes)} of {len(clips)} clips are "
+            "finished and kept. Run the same command again, with fewer jobs, to go on"
+        ) from error
+    skipped = tuple(Skipped(outcome.clip, outcome.reason) for outcome in outcomes if not outcome.key)
+    if len(skipped) == len(clips):
+        reasons = "; ".join(f"{skip.path}: {skip.reason}" for skip in skipped[:3])
+        raise InputError(f"{cache}: none of {len(clips)} clips could be prepared: {reasons}")
+    reused = sum(outcome.reused for outcome in outcomes)
+    return Prepared(cache, len(keys) - reused, reused, tuple(sorted(skipped, key=lambda skip: skip.path)))
+
+
+def _outcomes(
+    clips: Sequence[Clip], folder: Path, config: PipelineConfig, jobs: int, backend: str | None
+) -> Iterator[_Outcome]:
+    if jobs == 1 and backend is None:
+        return (_prepare_clip(clip, folder, config) for clip in clips)
+    parallel = Parallel(n_jobs=jobs, backend=backend, return_as="generator_unordered")
+    tasks = (delayed(_prepare_clip)(clip, folder, config) for clip in clips)
+    outcomes: Iterator[_Outcome] = parallel(tasks)
+    return outcomes
+
+
+def _prepare_clip(clip: Clip, folder: Path, config: PipelineConfig) -> _Outcome:
+    """Make one entry unless a whole one is there."""
+    try:
+        key = entry_key(clip, config)
+    except OSError as error:
+        return _Outcome(clip.clip, reason=f"cannot read {error.filename}: {error.strerror}")
+    path = folder / f"{key}.safetensors"
+    if path.exists() and _whole(path):
+        return _Outcome(clip.clip, key, reused=True)
+    try:
+        sample = make_sample(clip, config)
+    except InputError as error:
+        return _Outcome(clip.clip, reason=str(error))
+    if not (sample.audio.present or sample.video.present):
+        return _Outcome(clip.clip, reason="neither sound nor a face in it")
+    write_entry(path, sample)
+    return _Outcome(clip.clip, key)
+
+
+def _whole(path: Path) -> bool:
+    try:
+        read_entry(path)
+    except CacheError:
+        return False
+    return True
+
+
+def _write_index(cache: Path, clips: Sequence[Clip], keys: dict[str, str], config: PipelineConfig) -> None:
+    index: dict[str, Any] = {
+        "format": CACHE_FORMAT,
+        "features_version": FEATURES_VERSION,
+        "pipeline": to_dict(config),
+        "entries": {clip.clip: keys[clip.clip] for clip in clips},
+    }
+    if clips:
+        write_manifest(cache / MANIFEST_NAME, clips, allow_outside=True)
+        replace_file(cache / INDEX_NAME, (json.dumps(index, indent=1) + "\n").encode())

@@ -1,0 +1,103 @@
+"""Feature cache: one safetensors file a clip, named after its content and settings, with a checksum inside."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from omsn.config import PipelineConfig
+from omsn.errors import CacheError
+from omsn.files import replace_file
+from omsn.recipes import to_json
+from omsn.types import Clip, Sample, Stream
+
+FEATURES_VERSION = 1
+"""Counts changes of the code that change features under unchanged settings; entries of another version are rebuilt."""
+
+_HEADER = "omsn"  # one metadata key only: the format keeps several in no fixed order, and entries must not differ
+
+
+def entry_key(clip: Clip, config: PipelineConfig) -> str:
+    """Name of a clip's cache entry: a digest of its files' bytes, its span, the settings and the features' version.
+
+    Raises:
+        OSError: a file of the clip cannot be read.
+    """
+    facts = [clip.clip, FEATURES_VERSION, to_json(config), clip.start_s, clip.end_s]
+    for reference in (clip.audio, clip.video if uses_picture(clip, config) else "", clip.landmarks):
+        file, _, entry = reference.rpartition("#") if ".npz#" in reference else (reference, "", "")
+        facts += [_file_digest(file) if file else "", entry]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
+
+
+def uses_picture(clip: Clip, config: PipelineConfig) -> bool:
+    """True when the clip's features need its pictures, not only its landmark file."""
+    return bool(clip.video) and (config.video.hog or not clip.landmarks)
+
+
+def write_entry(path: Path, sample: Sample) -> None:
+    """Write a sample; the file appears whole or not at all, and the same sample always gives the same bytes.
+
+    Raises:
+        OSError: the disk is full or the folder cannot be written to.
+    """
+    tensors = {
+        f"{name}.{part}": np.ascontiguousarray(getattr(stream, part))
+        for name, stream in (("audio", sample.audio), ("video", sample.video))
+        for part in ("values", "mask", "times_s")
+    }
+    names = {"clip": sample.clip, "columns": {"audio": sample.audio.columns, "video": sample.video.columns}}
+    header = names | {"sha256": _digest(names, tensors)}
+    replace_file(path, save(tensors, metadata={_HEADER: json.dumps(header, sort_keys=True)}))
+
+
+def read_entry(path: Path) -> Sample:
+    """Read a sample.
+
+    Raises:
+        CacheError: the entry is missing, truncated or altered.
+    """
+    try:
+        with safe_open(path, framework="numpy") as file:
+            header = json.loads((file.metadata() or {})[_HEADER])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+        if header.pop("sha256") != _digest(header, tensors):
+            raise CacheError(f"{path}: checksum differs; the entry was altered. Run omsn prepare again to rebuild it")
+        audio, video = (_stream(tensors, name, header["columns"][name]) for name in ("audio", "video"))
+        return Sample(header["clip"], audio, video)
+    except (OSError, SafetensorError, AttributeError, KeyError, TypeError, ValueError) as error:
+        raise CacheError(f"{path}: damaged cache entry ({error}). Run omsn prepare again to rebuild it") from error
+
+
+def _stream(tensors: Mapping[str, NDArray[np.generic]], name: str, columns: list[str]) -> Stream:
+    values, mask, times_s = (tensors[f"{name}.{part}"] for part in ("values", "mask", "times_s"))
+    return Stream(values.astype(np.float32), mask.astype(np.bool_), times_s.astype(np.float64), tuple(columns))
+
+
+def _digest(names: Mapping[str, object], tensors: Mapping[str, NDArray[np.generic]]) -> str:
+    digest = hashlib.sha256(json.dumps(names, sort_keys=True).encode())
+    for name in sorted(tensors):
+        digest.update(f"{name} {tensors[name].dtype} {tensors[name].shape}".encode())
+        digest.update(np.ascontiguousarray(tensors[name]).tobytes())
+    return digest.hexdigest()
+
+
+def _file_digest(path: str) -> str:
+    status = os.stat(path)
+    return _digest_of(path, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=64)
+def _digest_of(path: str, size: int, modified_ns: int) -> str:
+    """Digest of a file's bytes; size and time stand in the arguments so that a changed file is read again."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,156 @@
+"""Checkpoints: a folder with weights.safetensors and config.json. No pickle anywhere."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from omsn.config import Config
+from omsn.errors import CheckpointError, ConfigError
+from omsn.files import replace_file
+from omsn.labels import LabelSet
+from omsn.models.network import Network, Sizes
+from omsn.recipes import from_dict, to_dict
+from omsn.types import Floats
+from omsn.version import __version__
+
+WEIGHTS_NAME = "weights.safetensors"
+CONFIG_NAME = "config.json"
+CHECKPOINT_FORMAT = 1
+_NETWORK, _STATISTICS = "network.", "statistics."
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A trained network and all that is needed to use and to judge it.
+
+    Attributes:
+        network: in evaluation mode.
+        config: settings of every stage.
+        labels: the order of its logits.
+        audio_columns: feature columns of the sound, in order.
+        video_columns: feature columns of the face, in order.
+        statistics: means and deviations of the training part's columns, by name.
+        speakers: who trained it.
+        facts: protocol, metrics, data and its licence, package version: whatever JSON can hold.
+    """
+
+    network: Network
+    config: Config
+    labels: LabelSet
+    audio_columns: tuple[str, ...]
+    video_columns: tuple[str, ...]
+    statistics: Mapping[str, Floats]
+    speakers: tuple[str, ...]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
+    """Write both files, each whole or not at all.
+
+    Raises:
+        OSError: the disk is full or the folder cannot be written to.
+    """
+    weights = {_NETWORK + name: weight.contiguous() for name, weight in checkpoint.network.state_dict().items()}
+    weights |= {_STATISTICS + name: torch.from_numpy(array) for name, array in checkpoint.statistics.items()}
+    described = {
+        "format": CHECKPOINT_FORMAT,
+        "omsn": __version__,
+        "config": to_dict(checkpoint.config),
+        "labels": checkpoint.labels.names,
+        "audio_columns": checkpoint.audio_columns,
+        "video_columns": checkpoint.video_columns,
+        "speakers": checkpoint.speakers,
+        "facts": dict(checkpoint.facts),
+    }
+    replace_file(folder / WEIGHTS_NAME, save(weights))
+    replace_file(folder / CONFIG_NAME, (json.dumps(described, indent=1) + "\n").encode())
+
+
+def load_checkpoint(folder: Path) -> Checkpoint:
+    """Read a checkpoint; the network is in evaluation mode.
+
+    Raises:
+        CheckpointError: it is missing, damaged, a pickle, of another format, or does not fit this code.
+    """
+    described = _read_config(folder)
+    try:
+        config = from_dict(Config, described["config"])
+        labels = LabelSet(tuple(described["labels"]))
+        audio, video = tuple(described["audio_columns"]), tuple(described["video_columns"])
+        speakers, facts = tuple(described["speakers"]), described["facts"]
+    except (ConfigError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{folder / CONFIG_NAME}: does not fit this version of OMSN: {error}") from error
+    network = Network(Sizes(len(audio), len(video), len(labels)), config.network)
+    tensors = _read_weights(folder / WEIGHTS_NAME)
+    weights = {name.removeprefix(_NETWORK): tensor for name, tensor in tensors.items() if name.startswith(_NETWORK)}
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise CheckpointError(
+            f"{folder / WEIGHTS_NAME}: weights of another network than {CONFIG_NAME}: {error}"
+        ) from error
+    statistics = {
+        name.removeprefix(_STATISTICS): tensor.numpy()
+        for name, tensor in tensors.items()
+        if name.startswith(_STATISTICS)
+    }
+    return Checkpoint(network.eval(), config, labels, audio, video, statistics, speakers, facts)
+
+
+def check_columns(checkpoint: Checkpoint, audio_columns: tuple[str, ...], video_columns: tuple[str, ...]) -> None:
+    """Raise where features are not those that the checkpoint was trained on.
+
+    Raises:
+        CheckpointError: the first column that differs, of either modality, is named.
+    """
+    for name, trained, got in (
+        ("audio", checkpoint.audio_columns, audio_columns),
+        ("video", checkpoint.video_columns, video_columns),
+    ):
+        if trained != got:
+            pairs = enumerate(zip(trained, got, strict=False))
+            where, pair = next(
+                ((i, pair) for i, pair in pairs if pair[0] != pair[1]), (min(len(trained), len(got)), None)
+            )
+            detail = f"column {where} is {pair[1]}, expected {pair[0]}" if pair else "some are missing"
+            raise CheckpointError(
+                f"{name} features: got {len(got)} columns, the checkpoint was trained on {len(trained)}; {detail}. "
+                "Prepare the data with the checkpoint's settings (omsn info shows them)"
+            )
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    path = folder / CONFIG_NAME
+    if folder.is_file():
+        raise CheckpointError(f"{folder}: a checkpoint is a folder with {WEIGHTS_NAME} and {CONFIG_NAME}; got a file")
+    if not path.exists() or not (folder / WEIGHTS_NAME).exists():
+        found = ", ".join(sorted(item.name for item in folder.iterdir())[:8]) if folder.is_dir() else "no such folder"
+        raise CheckpointError(
+            f"{folder}: no checkpoint; expected {WEIGHTS_NAME} and {CONFIG_NAME}, found {found or 'nothing'}"
+        )
+    try:
+        described: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        version = described["format"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{path}: damaged ({error})") from error
+    if version != CHECKPOINT_FORMAT:
+        raise CheckpointError(f"{path}: checkpoint format {version}, this version of OMSN reads {CHECKPOINT_FORMAT}")
+    return described
+
+
+def _read_weights(path: Path) -> dict[str, torch.Tensor]:
+    if path.read_bytes()[:2] in (b"\x80\x02", b"\x80\x04", b"\x80\x05", b"PK"):
+        raise CheckpointError(f"{path}: a pickle (torch.save), which is never loaded; OMSN reads safetensors only")
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path}: damaged weights ({error})") from error

@@ -1,0 +1,43 @@
+"""Losses between logits and soft targets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from omsn.config import LossName
+from omsn.models.network import Logits
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    """Mean over clips of the softmax cross-entropy. (B, K) and (B, K) to ()."""
+    return F.cross_entropy(logits, targets)
+
+
+def binary_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    """Mean over clips of the sum over classes of the one-vs-rest cross-entropy (paper 2.5.1). (B, K) twice to ()."""
+    return F.binary_cross_entropy_with_logits(logits, targets, reduction="none").sum(dim=1).mean()
+
+
+LOSSES: dict[LossName, Loss] = {"cross_entropy": cross_entropy, "binary_cross_entropy": binary_cross_entropy}
+
+
+def probabilities_of(logits: Tensor, loss: LossName) -> Tensor:
+    """(B, K) that sum to 1: softmax, or one-vs-rest sigmoids divided by their sum."""
+    if loss == "cross_entropy":
+        return torch.softmax(logits, dim=1)
+    sigmoids = torch.sigmoid(logits)
+    return sigmoids / sigmoids.sum(dim=1, keepdim=True).clamp(min=1e-12)
+
+
+def total_loss(logits: Logits, targets: Tensor, loss: Loss, auxiliary: float) -> Tensor:
+    """The fused logits' loss and, weighted, those of each modality's own head."""
+    fused = loss(logits.fused, targets)
+    if auxiliary == 0:
+        return fused
+    return fused + auxiliary * (loss(logits.audio, targets) + loss(logits.video, targets))

@@ -1,0 +1,58 @@
+"""The baseline that every report shows beside the network: a support-vector machine on statistics of each clip."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+from omsn.config import Modality, TrainingConfig
+from omsn.types import Floats, LabelledSample, Sample, Stream
+
+PERCENTILES = (10, 50, 90)
+COST = 10.0
+MIN_STD = 1e-6
+
+
+def clip_statistics(samples: Sequence[Sample], modality: Modality) -> Floats:
+    """Mean, standard deviation and percentiles of every feature column over a clip's real frames. (n, S)."""
+    parts = ("audio", "video") if modality == "both" else (modality,)
+    return np.stack([np.concatenate([_statistics(getattr(sample, part)) for part in parts]) for sample in samples])
+
+
+def _statistics(stream: Stream) -> Floats:
+    """(5 F,); zeros for an absent stream."""
+    real = stream.values[stream.mask] if stream.present else np.zeros((1, len(stream.columns)), np.float32)
+    rows = [real.mean(axis=0), real.std(axis=0), *np.percentile(real, PERCENTILES, axis=0)]
+    return np.concatenate(rows).astype(np.float32)
+
+
+def fit_svm(statistics: Floats, targets: NDArray[np.int64], seed: int) -> Pipeline:
+    """A radial SVM with probabilities calibrated inside its training part."""
+    classifier = CalibratedClassifierCV(SVC(C=COST, random_state=seed), ensemble=False, cv=3)
+    return make_pipeline(StandardScaler(), classifier).fit(statistics, targets)
+
+
+def svm_probabilities(model: Pipeline, statistics: Floats, n_classes: int) -> NDArray[np.float64]:
+    """(n, K) in label order; a class that the training part lacked gets 0."""
+    probabilities = np.zeros((len(statistics), n_classes))
+    probabilities[:, model.classes_] = model.predict_proba(statistics)
+    return probabilities
+
+
+def part_statistics(labelled: Sequence[LabelledSample], config: TrainingConfig) -> Floats:
+    """Clip statistics of one part; with ``enrolled`` normalisation standardised within each speaker. (n, S)."""
+    statistics = clip_statistics([item.sample for item in labelled], config.modality)
+    if config.normalisation == "none":
+        return statistics
+    speakers = np.array([item.clip.speaker for item in labelled])
+    scaled = np.zeros_like(statistics)
+    for speaker in np.unique(speakers):
+        own = statistics[speakers == speaker]
+        scaled[speakers == speaker] = (own - own.mean(axis=0)) / (own.std(axis=0) + MIN_STD)
+    return scaled

@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from made_media import corner_mark, cut_short, grey_levels, tone, write_media
+
+from omsn.errors import MediaError
+from omsn.media.video import _nearest, read_frames
+
+TURNS = {  # 16.16 fixed point a, b, u, c, d, v, x, y, w of the track header's display matrix
+    90: (0, 1, -1, 0),
+    180: (-1, 0, 0, -1),
+    270: (0, -1, 1, 0),
+}
+"""Degrees clockwise by which a player turns the picture, and the matrix that says so."""
+
+
+def test_missing_and_empty_files(tmp_path: Path) -> None:
+    (tmp_path / "empty.mp4").touch()
+    with pytest.raises(MediaError, match=r"gone\.mp4: no such file"):
+        next(read_frames(tmp_path / "gone.mp4"))
+    with pytest.raises(MediaError, match=r"empty\.mp4: is empty"):
+        next(read_frames(tmp_path / "empty.mp4"))
+
+
+def test_wrong_requests(tmp_path: Path) -> None:
+    path = write_media(tmp_path / "a.mp4", images=grey_levels(2))
+    with pytest.raises(MediaError, match=r"asked for 2 s to 1 s"):
+        next(read_frames(path, None, 2, 1))
+    with pytest.raises(MediaError, match="asked for 0 frames per second; expected a positive number"):
+        next(read_frames(path, 0))
+
+
+def test_sound_only(tmp_path: Path) -> None:
+    with pytest.raises(MediaError, match=r"no video stream; found audio \(mp3float\)"):
+        next(read_frames(write_media(tmp_path / "a.mp3", tone(0.2), codec="libmp3lame")))
+
+
+def test_every_frame_with_its_time(tmp_path: Path) -> None:
+    path = write_media(tmp_path / "a.mp4", images=grey_levels(30), frame_rate=Fraction(30000, 1001))
+    frames = list(read_frames(path))
+    np.testing.assert_allclose([frame.time_s for frame in frames], np.arange(30) * 1001 / 30000, atol=1e-6)
+    levels = np.array([frame.image.mean() for frame in frames])
+    np.testing.assert_allclose(np.diff(levels[::5]), 10, atol=5)
+    assert frames[0].image.shape == (48, 64, 3)
+    assert frames[0].image.dtype == np.uint8
+
+
+def test_odd_sizes_and_channel_order(tmp_path: Path) -> None:
+    blue = np.zeros((47, 63, 3), np.uint8)
+    blue[:, :, 0] = 200
+    image = next(read_frames(write_media(tmp_path / "a.mkv", images=[blue] * 3))).image
+    assert image.shape == (47, 63, 3)
+    assert image[:, :, 0].mean() > 150
+    assert image[:, :, 1:].mean() < 50
+
+
+def test_part_of_a_file(tmp_path: Path) -> None:
+    path = write_media(tmp_path / "a.mp4", images=grey_levels(100))
+    whole = {frame.time_s: float(frame.image.mean()) for frame in read_frames(path)}
+    part = list(read_frames(path, None, 2.0, 3.0))
+    assert [frame.time_s for frame in part] == pytest.approx(np.arange(50, 75) / 25)
+    assert [float(frame.image.mean()) for frame in part] == [whole[frame.time_s] for frame in part]
+    assert list(read_frames(path, None, 9.0, 10.0)) == []
+
+
+@pytest.mark.parametrize(("rate_hz", "expected"), [(25, 50), (12.5, 25), (10, 20), (5, 10), (60, 50)])
+def test_rate_picks_frames_near_a_grid(tmp_path: Path, rate_hz: float, expected: int) -> None:
+    times = [frame.time_s for frame in read_frames(write_media(tmp_path / "a.mp4", images=grey_levels(50)), rate_hz)]
+    assert abs(len(times) - expected) <= 1
+    assert len(set(times)) == len(times)
+    if rate_hz <= 25:
+        off_grid = np.abs(np.array(times) * rate_hz - np.round(np.array(times) * rate_hz)) / rate_hz
+        assert off_grid[:-1].max() <= 0.02 + 1e-9  # the last frame may stand for a time just after the end
+
+
+@given(
+    gaps=st.lists(st.floats(0.001, 0.5), min_size=1, max_size=40),
+    rate_hz=st.floats(1, 60),
+)
+def test_nearest_frame_of_every_cell(gaps: list[float], rate_hz: float) -> None:
+    """Against brute force: the best frame of each cell of the grid, whatever the frames' spacing."""
+    times = np.cumsum(gaps)
+    blank = av.VideoFrame(2, 2, "gray")
+    got = [time_s for time_s, _ in _nearest([(float(time_s), blank) for time_s in times], 0.0, rate_hz)]
+    cells = np.round(times * rate_hz)
+    off_centre = np.abs(times * rate_hz - cells)
+    expected = [times[cells == cell][np.argmin(off_centre[cells == cell])] for cell in np.unique(cells)]
+    assert got == pytest.approx(expected)
+
+
+def test_clock_starts_at_the_first_picture(tmp_path: Path) -> None:
+    path = write_media(tmp_path / "a.mkv", tone(1.0), grey_levels(25), sound_start_s=0.0, codec="pcm_s16le")
+    late = tmp_path / "late.mkv"
+    _shift_picture(path, late, 0.4)
+    assert next(read_frames(late)).time_s == pytest.approx(0.0, abs=1e-3)
+
+
+def _shift_picture(source: Path, target: Path, by_s: float) -> None:
+    """Copy a file with its picture later by some seconds."""
+    with av.open(str(source)) as reader, av.open(str(target), "w") as writer:
+        copies = {stream.index: writer.add_stream_from_template(stream) for stream in reader.streams}
+        for packet in reader.demux():
+            if packet.dts is None or packet.pts is None:
+                continue
+            if packet.stream.type == "video":
+                shift = round(by_s / packet.time_base)
+                packet.pts, packet.dts = packet.pts + shift, packet.dts + shift
+            packet.stream = copies[packet.stream.index]
+            writer.mux(packet)
+
+
+@pytest.mark.parametrize(("turn", "corner"), [(90, (0, 1)), (180, (1, 1)), (270, (1, 0))])
+def test_display_matrix_is_honoured(tmp_path: Path, turn: int, corner: tuple[int, int]) -> None:
+    """The white top left quarter ends up top right, bottom right and bottom left as the picture turns clockwise."""
+    path = write_media(tmp_path / "a.mp4", images=[corner_mark()] * 5)
+    contents = bytearray(path.read_bytes())
+    matrix = contents.index(b"tkhd") + 4 + 40
+    a, b, c, d = TURNS[turn]
+    rows = (a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0, 1 << 30)
+    contents[matrix : matrix + 36] = b"".join(value.to_bytes(4, "big", signed=True) for value in rows)
+    path.write_bytes(contents)
+    image = next(read_frames(path)).image
+    assert image.shape == ((48, 64, 3) if turn == 180 else (64, 48, 3))
+    quarters = image.reshape(2, image.shape[0] // 2, 2, image.shape[1] // 2, 3).mean(axis=(1, 3, 4))
+    assert quarters[corner] == quarters.max()
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
+def test_file_that_breaks_off(tmp_path: Path, name: str) -> None:
+    options = {"movflags": "faststart"} if name == "a.mp4" else {}
+    path = cut_short(write_media(tmp_path / name, tone(2.0), grey_levels(50), options=options))
+    with pytest.raises(MediaError, match=r"broke off; decoded [01]\.\d\d s of 2\.00 s"):
+        list(read_frames(path))
+
+
+def test_damage_part_way(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    images = [rng.integers(0, 256, (48, 64, 3), dtype=np.uint8) for _ in range(50)]
+    path = write_media(tmp_path / "a.mp4", images=images)
+    contents = bytearray(path.read_bytes())
+    contents[len(contents) // 3 : len(contents) // 2] = bytes(len(contents) // 2 - len(contents) // 3)
+    path.write_bytes(contents)
+    with pytest.raises(MediaError, match=r"broke off; decoded"):
+        list(read_frames(path))
+
+
+def test_threads_change_nothing(tmp_path: Path) -> None:
+    path = write_media(tmp_path / "a.mp4", images=grey_levels(20))
+    for one, two in zip(read_frames(path), read_frames(path, threads=2), strict=True):
+        assert one.time_s == two.time_s
+        np.testing.assert_array_equal(one.image, two.image)
