@@ -100,6 +100,23 @@ def make_folds(clips: Sequence[Clip], protocol: str, seed: int, validation_share
         raise InputError(f"protocol {protocol}: {error}; {hint}") from error
 
 
+def hold_out(clips: Sequence[Clip], share: float, seed: int) -> Fold:
+    """One fold that trains on all but a share of the speakers (of the clips, where speakers are unknown), its test part.
+
+    Raises:
+        InputError: nothing is left to train on, or nothing is held out.
+    """
+    everything, generator = range(len(clips)), np.random.default_rng(seed)
+    known = all(clip.speaker for clip in clips)
+    test = (_speakers_out if known else _stratified_out)(clips, everything, share, generator)
+    train = tuple(sorted(set(everything) - test))
+    if not (train and test):
+        raise InputError(
+            f"held-out share {share} of {len(clips)} clips: got {len(train)} to train on, {len(test)} held out"
+        )
+    return Fold("held-out", train, (), tuple(sorted(test)))
+
+
 def _fits(clips: Sequence[Clip], protocol: str, seed: int, validation_share: float) -> bool:
     try:
         return bool(_folds(clips, PROTOCOLS[protocol], seed, validation_share))

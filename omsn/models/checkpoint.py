@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from omsn.config import Config
-from omsn.errors import CheckpointError, ConfigError
+from omsn.errors import CheckpointError, InputError
 from omsn.files import replace_file
 from omsn.labels import LabelSet
 from omsn.models.network import Network, Sizes
@@ -86,7 +87,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         labels = LabelSet(tuple(described["labels"]))
         audio, video = tuple(described["audio_columns"]), tuple(described["video_columns"])
         speakers, facts = tuple(described["speakers"]), described["facts"]
-    except (ConfigError, KeyError, TypeError) as error:
+    except (InputError, AttributeError, KeyError, TypeError) as error:
         raise CheckpointError(f"{folder / CONFIG_NAME}: does not fit this version of OMSN: {error}") from error
     network = Network(Sizes(len(audio), len(video), len(labels)), config.network)
     tensors = _read_weights(folder / WEIGHTS_NAME)
@@ -105,6 +106,20 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     return Checkpoint(network.eval(), config, labels, audio, video, statistics, speakers, facts)
 
 
+def describe(checkpoint: Checkpoint) -> dict[str, Any]:
+    """What ``omsn info`` tells, ready for JSON."""
+    return {
+        "labels": list(checkpoint.labels.names),
+        "trained on speakers": list(checkpoint.speakers),
+        "parameters": sum(weight.numel() for weight in checkpoint.network.parameters()),
+        "audio_columns": len(checkpoint.audio_columns),
+        "video_columns": len(checkpoint.video_columns),
+        "normalisation": checkpoint.config.training.normalisation,
+        **checkpoint.facts,
+        "config": to_dict(checkpoint.config),
+    }
+
+
 def check_columns(checkpoint: Checkpoint, audio_columns: tuple[str, ...], video_columns: tuple[str, ...]) -> None:
     """Raise where features are not those that the checkpoint was trained on.
 
@@ -116,13 +131,11 @@ def check_columns(checkpoint: Checkpoint, audio_columns: tuple[str, ...], video_
         ("video", checkpoint.video_columns, video_columns),
     ):
         if trained != got:
-            pairs = enumerate(zip(trained, got, strict=False))
-            where, pair = next(
-                ((i, pair) for i, pair in pairs if pair[0] != pair[1]), (min(len(trained), len(got)), None)
-            )
-            detail = f"column {where} is {pair[1]}, expected {pair[0]}" if pair else "some are missing"
+            pairs = enumerate(zip_longest(got, trained, fillvalue="nothing"))
+            where, (found, expected) = next((i, pair) for i, pair in pairs if pair[0] != pair[1])
             raise CheckpointError(
-                f"{name} features: got {len(got)} columns, the checkpoint was trained on {len(trained)}; {detail}. "
+                f"{name} features: got {len(got)} columns, the checkpoint was trained on {len(trained)}; "
+                f"column {where} is {found}, expected {expected}. "
                 "Prepare the data with the checkpoint's settings (omsn info shows them)"
             )
 
@@ -131,7 +144,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
     path = folder / CONFIG_NAME
     if folder.is_file():
         raise CheckpointError(f"{folder}: a checkpoint is a folder with {WEIGHTS_NAME} and {CONFIG_NAME}; got a file")
-    if not path.exists() or not (folder / WEIGHTS_NAME).exists():
+    if not (path.is_file() and (folder / WEIGHTS_NAME).is_file()):
         found = ", ".join(sorted(item.name for item in folder.iterdir())[:8]) if folder.is_dir() else "no such folder"
         raise CheckpointError(
             f"{folder}: no checkpoint; expected {WEIGHTS_NAME} and {CONFIG_NAME}, found {found or 'nothing'}"
@@ -147,10 +160,18 @@ def _read_config(folder: Path) -> dict[str, Any]:
 
 
 def _read_weights(path: Path) -> dict[str, torch.Tensor]:
-    if path.read_bytes()[:2] in (b"\x80\x02", b"\x80\x04", b"\x80\x05", b"PK"):
-        raise CheckpointError(f"{path}: a pickle (torch.save), which is never loaded; OMSN reads safetensors only")
     try:
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
     except (OSError, SafetensorError) as error:
+        if _is_pickle(path):
+            raise CheckpointError(
+                f"{path}: a pickle (torch.save), which is never loaded; OMSN reads safetensors only"
+            ) from error
         raise CheckpointError(f"{path}: damaged weights ({error})") from error
+
+
+def _is_pickle(path: Path) -> bool:
+    """True for the first bytes of a pickle or of torch.save's archive; safetensors may begin like that too."""
+    with path.open("rb") as file:
+        return file.read(2) in {b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK"}

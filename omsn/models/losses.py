@@ -31,8 +31,7 @@ def probabilities_of(logits: Tensor, loss: LossName) -> Tensor:
     """(B, K) that sum to 1: softmax, or one-vs-rest sigmoids divided by their sum."""
     if loss == "cross_entropy":
         return torch.softmax(logits, dim=1)
-    sigmoids = torch.sigmoid(logits)
-    return sigmoids / sigmoids.sum(dim=1, keepdim=True).clamp(min=1e-12)
+    return torch.softmax(F.logsigmoid(logits), dim=1)  # in logarithms: sigmoids that are all tiny sum to 0
 
 
 def total_loss(logits: Logits, targets: Tensor, loss: Loss, auxiliary: float) -> Tensor:

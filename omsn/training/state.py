@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -41,7 +42,19 @@ class Epoch:
 
 @dataclass(eq=False)
 class TrainingState:
-    """The moving parts of a training run."""
+    """The moving parts of a training run.
+
+    Attributes:
+        network: trained in place.
+        optimizer: its moments.
+        generator: decides order and augmentation; dropout takes torch's global one.
+        run: seed and settings as text; a saved state goes on with equal ones only.
+        step: batches so far.
+        history: epochs so far.
+        average: running average of the weights; empty where none is kept.
+        best_weights: weights of the epoch with the lowest validation loss; empty without validation.
+        best_epoch: its number, 0 for none.
+    """
 
     network: Network
     optimizer: torch.optim.AdamW
@@ -59,7 +72,8 @@ class TrainingState:
         optimizer = torch.optim.AdamW(
             network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
         )
-        return TrainingState(network, optimizer, Generator().manual_seed(seed), f"{seed} {to_json(config)}")
+        run = f"{seed} {to_json(config)} {to_json(network.config)}"
+        return TrainingState(network, optimizer, Generator().manual_seed(seed), run)
 
     def advance(self, decay: float) -> None:
         """Count a step and move the running average of the weights."""
@@ -133,9 +147,12 @@ def load_state(path: Path, state: TrainingState) -> None:
         with safe_open(path, framework="pt") as file:
             facts = json.loads((file.metadata() or {})["omsn"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        run, step, best_epoch = facts["run"], facts["step"], facts["best_epoch"]
+        history = [_epoch(item) for item in facts["history"]]
+        rng_global, rng_generator = tensors["rng.global"], tensors["rng.generator"]
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: damaged training state ({error}); delete it to start again") from error
-    if facts["run"] != state.run:
+    if run != state.run:
         raise CheckpointError(f"{path}: training state of other settings; delete it or choose another output folder")
     try:
         state.network.load_state_dict(_part(tensors, "network."))
@@ -145,13 +162,14 @@ def load_state(path: Path, state: TrainingState) -> None:
             f"{path}: training state of another network ({error}); delete it to start again"
         ) from error
     state.average, state.best_weights = _part(tensors, "average."), _part(tensors, "best.")
-    state.step, state.best_epoch = facts["step"], facts["best_epoch"]
-    state.history = [
-        Epoch(item["number"], item["loss"], item["war"], item["validation"] and tuple(item["validation"]))
-        for item in facts["history"]
-    ]
-    torch.set_rng_state(tensors["rng.global"])
-    state.generator.set_state(tensors["rng.generator"])
+    state.step, state.best_epoch, state.history = step, best_epoch, history
+    torch.set_rng_state(rng_global)
+    state.generator.set_state(rng_generator)
+
+
+def _epoch(item: Mapping[str, Any]) -> Epoch:
+    """An epoch as JSON holds it."""
+    return Epoch(item["number"], item["loss"], item["war"], item["validation"] and tuple(item["validation"]))
 
 
 def _load_moments(optimizer: torch.optim.AdamW, tensors: Weights) -> None:

@@ -1,0 +1,337 @@
+"""The command line: parse, call, print. Everything heavy is imported inside the command that needs it."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from omsn.errors import OmsnError
+from omsn.terminal import err, out, print_facts, print_json, print_predictions, print_scores, print_skipped, progress
+from omsn.version import __version__
+
+if TYPE_CHECKING:
+    from omsn.data.corpora import Corpus
+    from omsn.training.plan import Plan
+
+app = typer.Typer(
+    help="Recognise emotion from face and voice in video: prepare a corpus, train, judge honestly, predict.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode="rich",
+)
+
+
+class CorpusName(StrEnum):
+    """Kinds of corpora that ``omsn prepare`` reads."""
+
+    ravdess = "ravdess"
+    folder = "folder"
+    pattern = "pattern"
+
+
+class ModelName(StrEnum):
+    """What ``omsn crossval`` trains."""
+
+    network = "network"
+    svm = "svm"
+
+
+class ModalityName(StrEnum):
+    """What a model is given."""
+
+    both = "both"
+    audio = "audio"
+    video = "video"
+
+
+class NormalisationName(StrEnum):
+    """How features are standardised."""
+
+    none = "none"
+    enrolled = "enrolled"
+
+
+Recipe = Annotated[str, typer.Option("--recipe", help="Named settings (default, paper, demo) or a TOML file.")]
+Settings = Annotated[list[str] | None, typer.Option("--set", help="One setting: training.epochs=20. Repeatable.")]
+Jobs = Annotated[int, typer.Option(min=1, help="Processes side by side, each on one thread.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Out = Annotated[Path, typer.Option("--out", help="Folder to write.")]
+Cache = Annotated[Path, typer.Argument(help="Folder that omsn prepare wrote.")]
+CheckpointPath = Annotated[Path, typer.Argument(help="Folder that omsn train wrote (RUN/checkpoint).")]
+Modality = Annotated[ModalityName | None, typer.Option(help="What the model is given.")]
+Normalise = Annotated[
+    NormalisationName | None,
+    typer.Option(help="none: by the training part. enrolled: each speaker by own unlabelled clips (transductive)."),
+]
+AllowLeaks = Annotated[bool, typer.Option("--allow-leaks", help="Report leaks instead of refusing.")]
+
+
+@app.command()
+def prepare(
+    folder: Annotated[Path, typer.Argument(help="Folder of the corpus.")],
+    out_: Out,
+    corpus: Annotated[CorpusName, typer.Option(help="How the corpus names its files.")] = CorpusName.ravdess,
+    template: Annotated[str, typer.Option(help="For pattern: '{speaker}-{statement}-{emotion}_{take}.mp4'.")] = "",
+    channel: Annotated[str, typer.Option(help="For ravdess: speech, song or both.")] = "speech",
+    recipe: Recipe = "default",
+    settings: Settings = None,
+    jobs: Jobs = 2,
+    backend: Annotated[str | None, typer.Option(help="joblib backend, such as dask or ray.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find a corpus's clips and compute their features; started again, it goes on where it was.
+
+    Example: omsn prepare RAVDESS --corpus ravdess --out cache --jobs 2
+    """
+    from omsn.data.prepare import prepare as prepare_clips
+    from omsn.recipes import load_config
+
+    config = load_config(recipe, settings or ())
+    found = _find(corpus, folder, template, channel)
+    with progress("clips") as step:
+        prepared = prepare_clips(
+            found.clips, out_, config.pipeline, jobs=jobs, backend=backend, on_step=lambda n, m: step(n, m, "")
+        )
+    skipped = (*found.skipped, *prepared.skipped)
+    counts = {"prepared": prepared.made, "reused": prepared.reused, "skipped": len(skipped), "cache": str(out_)}
+    if as_json:
+        print_json(counts | {"skipped_files": [{"path": skip.path, "reason": skip.reason} for skip in skipped]})
+    else:
+        out.print(f"{prepared.made} clips prepared, {prepared.reused} reused, {len(skipped)} skipped -> {out_}")
+        print_skipped(skipped)
+    if prepared.skipped:
+        raise typer.Exit(1)
+
+
+@app.command()
+def crossval(
+    cache: Cache,
+    out_: Out,
+    protocol: Annotated[str, typer.Option(help="actors-4, actors-luna, actors-emobox, loso, random-80-20, ...")] = (
+        "actors-4"
+    ),
+    normalise: Normalise = None,
+    modality: Modality = None,
+    model: Annotated[ModelName, typer.Option(help="The network, or the SVM on clip statistics.")] = ModelName.network,
+    seeds: Annotated[str, typer.Option(help="Comma-separated; one whole round of folds each.")] = "0",
+    recipe: Recipe = "default",
+    settings: Settings = None,
+    jobs: Jobs = 1,
+    allow_leaks: AllowLeaks = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train and score on every fold of a protocol; write metrics.json, predictions.csv and report.html.
+
+    Example: omsn crossval cache --protocol actors-4 --normalise enrolled --out runs/enrolled --jobs 2
+    """
+    from omsn.report.html import write_report
+    from omsn.training.crossval import cross_validate
+
+    plan = _plan(cache, protocol, seeds, model, recipe, _with(settings, normalise, modality), allow_leaks)
+    with progress("folds") as step:
+        metrics = cross_validate(plan, out_, jobs=jobs, on_fold=step)
+    _tell(metrics, write_report(out_), as_json)
+
+
+@app.command()
+def train(
+    cache: Cache,
+    out_: Out,
+    normalise: Normalise = None,
+    modality: Modality = None,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    recipe: Recipe = "default",
+    settings: Settings = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train one model on all speakers but a few, who score it; write a checkpoint and a report.
+
+    Example: omsn train cache --out runs/model
+    """
+    from omsn.report.html import write_report
+    from omsn.training.run_folder import HELD_OUT
+    from omsn.training.single import CHECKPOINT_FOLDER
+    from omsn.training.single import train as train_one
+
+    plan = _plan(cache, HELD_OUT, str(seed), ModelName.network, recipe, _with(settings, normalise, modality), False)
+    total = plan.config.training.epochs
+    with progress("epochs") as step:
+        metrics = train_one(plan, out_, on_epoch=lambda epoch: step(epoch.number, total, f"loss {epoch.loss:.3f}"))
+    _tell(metrics, write_report(out_), as_json)
+    if not as_json:
+        out.print(f"checkpoint: {out_ / CHECKPOINT_FOLDER}")
+
+
+@app.command()
+def evaluate(
+    checkpoint: CheckpointPath,
+    cache: Cache,
+    normalise: Normalise = None,
+    allow_leaks: AllowLeaks = False,
+    predictions: Annotated[Path | None, typer.Option(help="Write one row a clip to this CSV.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Score a checkpoint on a prepared corpus that it has never seen.
+
+    Example: omsn evaluate runs/model/checkpoint other-cache --json
+    """
+    from omsn.training.evaluation import evaluate_checkpoint
+    from omsn.training.out_of_fold import write_predictions
+
+    metrics, answers = evaluate_checkpoint(
+        checkpoint, cache, normalisation=normalise.value if normalise else None, allow_leaks=allow_leaks
+    )
+    if predictions is not None:
+        write_predictions(answers, predictions)
+    _tell(metrics, None, as_json)
+
+
+@app.command()
+def predict(
+    files: Annotated[list[Path], typer.Argument(help="Video or sound files, or folders of them.")],
+    checkpoint: Annotated[Path, typer.Option(help="Folder that omsn train wrote.")],
+    normalise: Normalise = None,
+    out_: Annotated[Path | None, typer.Option("--out", help="Write NAME.json for each file here.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Name the emotion in files. Goes on after a bad file, lists it, and exits with 1.
+
+    Example: omsn predict clip.mp4 --checkpoint runs/model/checkpoint
+    """
+    from omsn.export.json import prediction_to_dict, write_json
+    from omsn.media.find import find_media
+    from omsn.recognizer import Recognizer
+
+    recognizer = Recognizer(checkpoint, normalise.value if normalise else None)
+    found, failures = find_media(files)
+    answers = []
+    for path in found:
+        try:
+            answers.append(recognizer.predict(path))
+            if out_ is not None:
+                write_json(answers[-1], out_ / f"{path.name}.json")
+        except (OmsnError, OSError) as error:
+            failures.append((str(path), str(error)))
+    if as_json:
+        failed = [{"path": path, "reason": reason} for path, reason in failures]
+        print_json({"predictions": [prediction_to_dict(answer) for answer in answers], "failed": failed})
+    else:
+        print_predictions(answers)
+    for name, reason in failures:
+        err.print(f"[red]failed[/red] {name}: {reason}", highlight=False)
+    if failures or not answers:
+        raise typer.Exit(1)
+
+
+@app.command()
+def info(checkpoint: CheckpointPath, as_json: AsJson = False) -> None:
+    """Tell what a checkpoint is: labels, features, who trained it, its scores, its licence.
+
+    Example: omsn info runs/model/checkpoint
+    """
+    from omsn.models.checkpoint import describe, load_checkpoint
+
+    facts = describe(load_checkpoint(checkpoint))
+    if as_json:
+        print_json(facts)
+    else:
+        print_facts({name: value for name, value in facts.items() if name != "config"})
+
+
+@app.command()
+def report(runs: Annotated[list[Path], typer.Argument(help="Folders that crossval or train wrote.")]) -> None:
+    """Write report.html of finished runs again.
+
+    Example: omsn report runs/enrolled
+    """
+    from omsn.report.html import write_report
+
+    for run in runs:
+        out.print(str(write_report(run)))
+
+
+@app.command()
+def demo(out_: Out = Path("demo"), jobs: Jobs = 2) -> None:
+    """Render a small corpus of talking faces, then prepare, train, judge, predict and report on it.
+
+    Example: omsn demo --out demo
+    """
+    from omsn.data.synthetic import render_corpus
+
+    corpus, cache, runs = out_ / "corpus", out_ / "cache", out_ / "runs"
+    with progress("films") as step:
+        films = render_corpus(corpus, clips_per_emotion=1, seconds=1.6, on_clip=lambda n, m: step(n, m, ""))
+    prepare(corpus, cache, jobs=jobs, recipe="demo")
+    crossval(cache, runs / "loso", protocol="loso", recipe="demo", jobs=jobs, normalise=NormalisationName.enrolled)
+    train(cache, runs / "model", recipe="demo")
+    predict(list(films[:4]), runs / "model" / "checkpoint")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"omsn {__version__}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    pass
+
+
+def _with(settings: list[str] | None, normalise: NormalisationName | None, modality: ModalityName | None) -> list[str]:
+    """Settings with those that have options of their own."""
+    own = {"normalisation": normalise, "modality": modality}
+    return [*(settings or ()), *(f"training.{name}={value}" for name, value in own.items() if value is not None)]
+
+
+def _plan(
+    cache: Path, protocol: str, seeds: str, model: ModelName, recipe: str, settings: list[str], allow_leaks: bool
+) -> Plan:
+    from omsn.errors import ConfigError
+    from omsn.recipes import load_config
+    from omsn.training.plan import Plan
+
+    try:
+        numbers = tuple(int(seed) for seed in seeds.split(","))
+    except ValueError as error:
+        raise ConfigError(f"--seeds: got {seeds!r}, expected whole numbers with commas, such as 0,1,2") from error
+    return Plan(cache, protocol, numbers, model.value, load_config(recipe, settings), recipe, allow_leaks)
+
+
+def _find(corpus: CorpusName, folder: Path, template: str, channel: str) -> Corpus:
+    from omsn.data.corpora import CORPORA
+    from omsn.errors import ConfigError
+
+    if (corpus is CorpusName.pattern) != bool(template):
+        raise ConfigError("--template belongs to --corpus pattern, which needs it")
+    options = {"pattern": {"template": template}, "ravdess": {"channel": channel}, "folder": {}}
+    return CORPORA[corpus.value](folder, **options[corpus.value])
+
+
+def _tell(metrics: dict[str, object], page: Path | None, as_json: bool) -> None:
+    if as_json:
+        print_json(metrics)
+    else:
+        print_scores(metrics, page)
+
+
+def main() -> None:
+    """Run the command line; errors made on purpose become one line and exit code 1."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    try:
+        app()
+    except OmsnError as error:
+        _fail(str(error))
+
+
+def _fail(message: str) -> NoReturn:
+    err.print(f"[red]error:[/red] {message}", highlight=False)
+    sys.exit(1)

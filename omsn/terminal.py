@@ -1,0 +1,104 @@
+"""What the command line shows: progress bars, tables, JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from omsn.data.corpora import Skipped
+    from omsn.types import Prediction
+
+Step = Callable[[int, int, str], None]
+
+out, err = Console(soft_wrap=True), Console(stderr=True, soft_wrap=True)
+
+MAX_LISTED = 20
+"""Skipped files that a command lists; all of them are counted."""
+METRIC_NAMES = {
+    "war": "WAR (accuracy)",
+    "uar": "UAR",
+    "macro_f1": "macro F1",
+    "mean_one_vs_rest_accuracy": "mean one-vs-rest accuracy (not accuracy)",
+    "auc": "AUC",
+    "ece": "expected calibration error",
+}
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Step]:
+    """A bar on the error stream, called with (done, in all, note); nothing where that is no terminal."""
+    columns = (
+        TextColumn(what),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=err, disable=not err.is_terminal, transient=True) as bar:
+        task = bar.add_task(what, total=None, note="")
+        yield lambda done, total, note: bar.update(task, completed=done, total=total, note=note)
+
+
+def print_json(value: object) -> None:
+    """One JSON document on the output stream."""
+    out.print(json.dumps(value, indent=1), markup=False, highlight=False)
+
+
+def print_skipped(skipped: Sequence[Skipped]) -> None:
+    """The first skipped files with their reasons."""
+    for skip in skipped[:MAX_LISTED]:
+        err.print(f"skipped {skip.path}: {skip.reason}", markup=False, highlight=False)
+    if len(skipped) > MAX_LISTED:
+        err.print(f"... and {len(skipped) - MAX_LISTED} more; --json lists all")
+
+
+def print_scores(metrics: Mapping[str, Any], page: Path | None) -> None:
+    """The headline metrics with their intervals, the baseline beside them."""
+    scores, baseline = metrics["scores"], metrics.get("baseline")
+    table = Table("metric", "value", "95% interval", *(["SVM baseline"] if baseline else []))
+    for name, title in METRIC_NAMES.items():
+        low, high = scores[name]["interval"]
+        row = [title, _number(scores[name]["pooled"]), f"{low:.3f} to {high:.3f}" if low is not None else "-"]
+        table.add_row(*row, *([_number(baseline["scores"][name]["pooled"])] if baseline else []))
+    out.print(table)
+    for leak in metrics.get("protocol", {}).get("leaks", ()):
+        err.print(f"[yellow]leak:[/yellow] {leak}", highlight=False)
+    if page is not None:
+        out.print(f"report: {page}", highlight=False)
+
+
+def print_predictions(predictions: Sequence[Prediction]) -> None:
+    """One row a window."""
+    table = Table("file", "from", "to", "emotion", "probability", "from what")
+    for prediction in predictions:
+        for number, window in enumerate(prediction.windows):
+            table.add_row(
+                Path(prediction.source).name if number == 0 else "",
+                f"{window.start_s:.1f} s",
+                f"{window.end_s:.1f} s",
+                prediction.emotion(number),
+                f"{max(window.probabilities):.2f}",
+                " + ".join(window.modalities),
+            )
+    out.print(table)
+
+
+def print_facts(facts: Mapping[str, Any]) -> None:
+    """Names and values, one a line."""
+    table = Table(show_header=False, box=None)
+    for name, value in facts.items():
+        table.add_row(name.replace("_", " "), json.dumps(value) if isinstance(value, dict | list) else str(value))
+    out.print(table)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"

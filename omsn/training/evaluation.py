@@ -1,0 +1,88 @@
+"""A checkpoint on a prepared corpus that it has never seen."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from omsn.config import Normalisation
+from omsn.data.dataset import FeatureSet, load_features
+from omsn.data.padded import pad
+from omsn.data.splits import Fold
+from omsn.errors import CheckpointError, LeakError
+from omsn.features.normalise import SampleStatistics
+from omsn.models.checkpoint import Checkpoint, check_columns, load_checkpoint
+from omsn.training.loop import predict_probabilities
+from omsn.training.out_of_fold import OutOfFold
+from omsn.training.parts import normalised, targets_of
+from omsn.training.rounds import out_of_fold
+from omsn.training.summary import summarise
+
+
+def evaluate_checkpoint(
+    checkpoint: Path, cache: Path, *, normalisation: Normalisation | None = None, allow_leaks: bool = False
+) -> tuple[dict[str, Any], OutOfFold]:
+    """Score a checkpoint on every clip of a cache.
+
+    Args:
+        checkpoint: folder.
+        cache: a prepared corpus.
+        normalisation: None takes the mode in which the checkpoint was trained.
+        allow_leaks: score speakers that trained the checkpoint too instead of refusing.
+
+    Returns:
+        The metrics, ready for JSON, and the prediction for each clip.
+
+    Raises:
+        CheckpointError: the checkpoint is damaged, or of other labels or features than the cache.
+        LeakError: a speaker of the cache trained the checkpoint.
+        CacheError: the cache cannot be read.
+    """
+    torch.set_num_threads(1)
+    trained, features = load_checkpoint(checkpoint), load_features(cache)
+    _check_fit(trained, features, cache)
+    shared = _shared_speakers(trained, features)
+    if shared and not allow_leaks:
+        raise LeakError(
+            f"{cache}: {len(shared)} of its speakers trained {checkpoint}: {', '.join(shared[:8])}; "
+            "leave them out, or allow leaks explicitly"
+        )
+    settings = replace(trained.config.training, normalisation=normalisation or trained.config.training.normalisation)
+    statistics = SampleStatistics.from_arrays(trained.statistics)
+    samples = normalised(features.samples, statistics, settings)
+    part = pad(samples, targets_of(features.samples, trained.labels), settings.modality)
+    probabilities = predict_probabilities(trained.network, part, settings).numpy()
+    everything = Fold("all", (), (), tuple(range(len(features.samples))))
+    predictions = out_of_fold(features, everything, 0, np.asarray(probabilities))
+    facts = {
+        "checkpoint": str(checkpoint),
+        "cache": str(cache),
+        "normalisation": settings.normalisation,
+        "speakers_that_trained_it": shared,
+        "labels": list(trained.labels.names),
+    }
+    return facts | {"scores": summarise(predictions, trained.labels)}, predictions
+
+
+def _check_fit(trained: Checkpoint, features: FeatureSet, cache: Path) -> None:
+    if features.labels != trained.labels:
+        raise CheckpointError(
+            f"{cache}: emotions {', '.join(features.labels.names)}; "
+            f"the checkpoint names {', '.join(trained.labels.names)}. Rename the emotions or train on this corpus"
+        )
+    sample = features.samples[0].sample
+    check_columns(trained, sample.audio.columns, sample.video.columns)
+    if features.pipeline != trained.config.pipeline:
+        raise CheckpointError(
+            f"{cache}: prepared with other settings than the checkpoint was trained on; "
+            "prepare it again with the checkpoint's recipe (omsn info shows the settings)"
+        )
+
+
+def _shared_speakers(trained: Checkpoint, features: FeatureSet) -> list[str]:
+    corpora = set(trained.facts.get("corpus", ()))
+    return sorted({clip.speaker for clip in features.clips if clip.corpus in corpora} & set(trained.speakers))

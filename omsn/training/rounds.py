@@ -1,0 +1,53 @@
+"""One fold with one seed: train on it, say what its test part is. The network, or the SVM beside it."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from omsn.config import Config, TrainingConfig
+from omsn.data.dataset import FeatureSet
+from omsn.data.splits import Fold
+from omsn.models.network import Network, Sizes
+from omsn.training.out_of_fold import OutOfFold
+from omsn.training.parts import targets_of
+from omsn.training.svm import fit_svm, part_statistics, svm_probabilities
+
+
+def build_network(config: Config, features: FeatureSet, seed: int) -> Network:
+    """A fresh network for a corpus; the same seed gives the same weights."""
+    sample = features.samples[0].sample
+    sizes = Sizes(len(sample.audio.columns), len(sample.video.columns), len(features.labels))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Network(sizes, config.network)
+
+
+def count_parameters(network: Network) -> int:
+    """Trainable numbers."""
+    return sum(weight.numel() for weight in network.parameters())
+
+
+def svm_round(features: FeatureSet, fold: Fold, config: TrainingConfig, seed: int) -> NDArray[np.float64]:
+    """Probabilities of the test part by the SVM, which also learns from the validation part: it needs none."""
+    learned, tested = features.at((*fold.train, *fold.validation)), features.at(fold.test)
+    targets = np.array(targets_of(learned, features.labels))
+    model = fit_svm(part_statistics(learned, config), targets, seed)
+    return svm_probabilities(model, part_statistics(tested, config), len(features.labels))
+
+
+def out_of_fold(features: FeatureSet, fold: Fold, seed: int, probabilities: NDArray[np.floating]) -> OutOfFold:
+    """The table of what was said of a fold's test part."""
+    clips = [features.samples[index].clip for index in fold.test]
+    probabilities = probabilities.astype(np.float64)
+    return OutOfFold(
+        features.labels,
+        clips=np.array([clip.clip for clip in clips]),
+        speakers=np.array([clip.speaker for clip in clips]),
+        sexes=np.array([clip.sex for clip in clips]),
+        folds=np.array([fold.name] * len(clips)),
+        seeds=np.full(len(clips), seed),
+        truth=np.array([features.labels.index(clip.emotion) for clip in clips]),
+        probabilities=probabilities / probabilities.sum(axis=1, keepdims=True),
+    )

@@ -1,0 +1,110 @@
+"""The files of a run's folder: what the run is of, its facts for ``metrics.json``, and its history."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from omsn.data.dataset import FeatureSet
+from omsn.data.splits import PROTOCOLS
+from omsn.errors import ConfigError
+from omsn.files import replace_file
+from omsn.recipes import to_dict
+from omsn.training.plan import Plan, Round
+from omsn.training.state import Epoch
+from omsn.version import __version__
+
+HISTORY_COLUMNS = ("seed", "fold", "epoch", "part", "loss", "war")
+HELD_OUT = "held-out"
+"""Stands for the protocol where one model is trained on everything and judged by a few speakers kept out."""
+HELD_OUT_TITLE = "one model on everything but a few speakers"
+
+
+def claim(run: Path, plan: Plan, features: FeatureSet) -> None:
+    """Note in the run's folder what it is of; refuse a folder that holds another run."""
+    facts = {
+        "protocol": plan.protocol,
+        "model": plan.model,
+        "seeds": list(plan.seeds),
+        "config": to_dict(plan.config),
+        "clips": len(features.samples),
+    }
+    path = run / "run.json"
+    text = json.dumps(facts, sort_keys=True, indent=1) + "\n"
+    if path.exists() and path.read_text(encoding="utf-8") != text:
+        raise ConfigError(
+            f"{run}: holds a run with other settings ({path.name} differs); choose another --out or delete it"
+        )
+    replace_file(path, text.encode())
+
+
+def describe_run(plan: Plan, features: FeatureSet, rounds: Sequence[Round], leaks: tuple[str, ...]) -> dict[str, Any]:
+    """The facts of a run that are not results."""
+    protocol = PROTOCOLS.get(plan.protocol)
+    clips = features.clips
+    return {
+        "format": 1,
+        "omsn": __version__,
+        "model": plan.model,
+        "recipe": plan.recipe,
+        "modality": plan.config.training.modality,
+        "normalisation": plan.config.training.normalisation,
+        "labels": list(features.labels.names),
+        "protocol": {
+            "name": plan.protocol,
+            "title": protocol.title if protocol else HELD_OUT_TITLE,
+            "speaker_independent": "speaker" in protocol.disjoint_by if protocol else True,
+            "folds": [_describe_fold(features, one) for one in rounds],
+            "leaks": list(leaks),
+        },
+        "data": {
+            "corpus": ", ".join(sorted({clip.corpus for clip in clips})),
+            "clips": len(clips),
+            "speakers": len({(clip.corpus, clip.speaker) for clip in clips}),
+            "cache": features.source,
+        },
+        "seeds": list(plan.seeds),
+        "config": to_dict(plan.config),
+    }
+
+
+def _describe_fold(features: FeatureSet, one: Round) -> dict[str, Any]:
+    def speakers(indices: Sequence[int]) -> list[str]:
+        return sorted({features.samples[index].clip.speaker for index in indices})
+
+    fold = one.fold
+    return {
+        "name": fold.name,
+        "seed": one.seed,
+        "train_speakers": speakers(fold.train),
+        "validation_speakers": speakers(fold.validation),
+        "test_speakers": speakers(fold.test),
+        "n_train": len(fold.train),
+        "n_validation": len(fold.validation),
+        "n_test": len(fold.test),
+    }
+
+
+def write_history(path: Path, seed: int, fold: str, history: Sequence[Epoch]) -> None:
+    """One row an epoch and part, as the report reads them."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(HISTORY_COLUMNS)
+    for epoch in history:
+        writer.writerow([seed, fold, epoch.number, "training", epoch.loss, epoch.war])
+        if epoch.validation is not None:
+            writer.writerow([seed, fold, epoch.number, "validation", *epoch.validation])
+    replace_file(path, text.getvalue().encode())
+
+
+def join_histories(folders: Sequence[Path], path: Path) -> None:
+    """The histories of all rounds in one file."""
+    lines = [",".join(HISTORY_COLUMNS)]
+    for folder in folders:
+        history = folder / "history.csv"
+        lines += history.read_text(encoding="utf-8").splitlines()[1:] if history.exists() else []
+    replace_file(path, ("\n".join(lines) + "\n").encode())

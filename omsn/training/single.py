@@ -1,0 +1,93 @@
+"""One model on everything: the checkpoint that people use, and what held-out speakers say of it."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from omsn.data.dataset import FeatureSet, load_features
+from omsn.data.splits import Fold, hold_out
+from omsn.files import replace_file
+from omsn.models.checkpoint import Checkpoint, save_checkpoint
+from omsn.models.network import Network
+from omsn.training.loop import OnEpoch, fit, predict_probabilities
+from omsn.training.out_of_fold import write_predictions
+from omsn.training.parts import Parts, make_parts
+from omsn.training.plan import Plan, Round
+from omsn.training.rounds import build_network, count_parameters, out_of_fold
+from omsn.training.run_folder import claim, describe_run, write_history
+from omsn.training.summary import headline_only, summarise
+
+CHECKPOINT_FOLDER = "checkpoint"
+LICENCES = {"ravdess": "CC BY-NC-SA 4.0 (weights trained on RAVDESS: non-commercial, share alike, name the corpus)"}
+"""Licence that a corpus passes on to weights trained on it."""
+
+
+def train(plan: Plan, run: Path, *, on_epoch: OnEpoch | None = None) -> dict[str, Any]:
+    """Train on all speakers but a few, and write a checkpoint beside the files that a cross-validation writes.
+
+    The scores are those of the held-out speakers. They also choose the epoch where ``training.keep`` is ``best`` or
+    there is patience; the report then says so.
+
+    Raises:
+        ConfigError: ``run`` holds a run with other settings.
+        InputError: the corpus has too few speakers to hold any out.
+        TrainingError: a loss is not finite.
+    """
+    started = time.monotonic()
+    torch.set_num_threads(1)
+    features, seed = load_features(plan.cache), plan.seeds[0]
+    plan = replace(plan, config=replace(plan.config, pipeline=features.pipeline))
+    settings = plan.config.training
+    fold = hold_out(features.clips, settings.validation_share, seed)
+    claim(run, plan, features)
+    parts = make_parts(features, fold, settings)
+    assert parts.test is not None  # hold_out promises it
+    network = build_network(plan.config, features, seed)
+    state_path = run / "state.safetensors"
+    fitted = fit(network, parts.train, parts.test, settings, seed=seed, state_path=state_path, on_epoch=on_epoch)
+    write_history(run / "history.csv", seed, fold.name, fitted.history)
+    predictions = out_of_fold(features, fold, seed, predict_probabilities(network, parts.test, settings).numpy())
+    write_predictions(predictions, run / "predictions.csv")
+    chose = settings.keep == "best" or settings.patience > 0
+    leaks = ("the held-out speakers also chose the epoch that was kept, so these scores flatter it",) if chose else ()
+    metrics = describe_run(plan, features, [Round(seed, fold)], leaks) | {
+        "parameters": count_parameters(network),
+        "seconds": round(time.monotonic() - started, 1),
+        "scores": summarise(predictions, features.labels),
+        "baseline": None,
+    }
+    save_checkpoint(run / CHECKPOINT_FOLDER, _checkpoint(plan, features, fold, parts, metrics, network.eval()))
+    replace_file(run / "metrics.json", (json.dumps(metrics, indent=1) + "\n").encode())
+    state_path.unlink()
+    return metrics
+
+
+def _checkpoint(
+    plan: Plan, features: FeatureSet, fold: Fold, parts: Parts, metrics: dict[str, Any], network: Network
+) -> Checkpoint:
+    sample = features.samples[0].sample
+    corpora = {features.samples[index].clip.corpus for index in fold.train}
+    return Checkpoint(
+        network,
+        plan.config,
+        features.labels,
+        sample.audio.columns,
+        sample.video.columns,
+        parts.statistics.to_arrays(),
+        tuple(sorted({features.samples[index].clip.speaker for index in fold.train})),
+        {
+            "recipe": plan.recipe,
+            "corpus": sorted(corpora),
+            "licence": sorted({LICENCES[corpus] for corpus in corpora if corpus in LICENCES}),
+            "seed": plan.seeds[0],
+            "held_out_speakers": sorted({features.samples[index].clip.speaker for index in fold.test}),
+            "held_out_scores": {name: score["pooled"] for name, score in headline_only(metrics["scores"]).items()},
+            "chosen_on_held_out": bool(metrics["protocol"]["leaks"]),
+        },
+    )

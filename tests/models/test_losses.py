@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import math
+from typing import get_args
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import log_loss
+from torch import Tensor
+from torch.nn import functional as F
+
+from omsn.config import LossName
+from omsn.models.losses import LOSSES, binary_cross_entropy, cross_entropy, probabilities_of, total_loss
+from omsn.models.network import Logits
+
+LOGITS = torch.tensor([[2.0, -1.0, 0.5], [0.0, 0.0, 0.0], [-3.0, 4.0, 1.0], [1.0, 1.0, -2.0]])
+CLASSES = torch.tensor([0, 2, 1, 2])
+ONE_HOT = F.one_hot(CLASSES, 3).float()
+SOFT = 0.9 * ONE_HOT + 0.1 / 3
+
+both = pytest.mark.parametrize("name", get_args(LossName))
+
+
+def test_every_loss_has_a_function() -> None:
+    assert set(LOSSES) == set(get_args(LossName))
+
+
+def test_cross_entropy_by_hand() -> None:
+    assert float(cross_entropy(torch.zeros(1, 4), F.one_hot(torch.tensor([1]), 4).float())) == pytest.approx(
+        math.log(4)
+    )
+
+
+def test_cross_entropy_against_scikit_learn() -> None:
+    expected = log_loss(CLASSES.numpy(), torch.softmax(LOGITS.double(), 1).numpy(), labels=[0, 1, 2])
+    assert float(cross_entropy(LOGITS, ONE_HOT)) == pytest.approx(expected, abs=1e-6)
+
+
+def test_binary_cross_entropy_by_hand() -> None:
+    """Every sigmoid says 1/2: ln 2 for each class."""
+    value = binary_cross_entropy(torch.zeros(2, 4), F.one_hot(torch.tensor([1, 3]), 4).float())
+    assert float(value) == pytest.approx(4 * math.log(2))
+
+
+def test_binary_cross_entropy_is_the_sum_of_one_vs_rest_losses() -> None:
+    sigmoids = torch.sigmoid(LOGITS.double()).numpy()
+    parts = [log_loss(CLASSES.numpy() == k, sigmoids[:, k], labels=[False, True]) for k in range(3)]
+    assert float(binary_cross_entropy(LOGITS, ONE_HOT)) == pytest.approx(sum(parts), abs=1e-6)
+
+
+def test_soft_targets_against_torch() -> None:
+    torch.testing.assert_close(cross_entropy(LOGITS, SOFT), nn_cross_entropy(LOGITS, SOFT))
+    torch.testing.assert_close(
+        binary_cross_entropy(LOGITS, SOFT), 3 * F.binary_cross_entropy(torch.sigmoid(LOGITS), SOFT)
+    )
+
+
+def nn_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    return -(targets * torch.log(torch.softmax(logits, 1))).sum(dim=1).mean()
+
+
+@both
+@pytest.mark.parametrize("scale", [0.0, 1.0, 30.0, 500.0])
+@pytest.mark.parametrize("shift", [0.0, -60.0, -2000.0, 2000.0])
+def test_probabilities_sum_to_1(name: LossName, scale: float, shift: float) -> None:
+    probabilities = probabilities_of(scale * LOGITS + shift, name)
+    assert probabilities.min() >= 0
+    np.testing.assert_allclose(probabilities.sum(dim=1).numpy(), 1, atol=1e-5)
+
+
+def test_one_vs_rest_probabilities_by_hand() -> None:
+    logits = torch.logit(torch.tensor([[0.5, 0.25, 0.25], [0.8, 0.8, 0.4]]))
+    expected = torch.tensor([[0.5, 0.25, 0.25], [0.4, 0.4, 0.2]])
+    torch.testing.assert_close(probabilities_of(logits, "binary_cross_entropy"), expected)
+
+
+def test_softmax_probabilities_against_torch() -> None:
+    torch.testing.assert_close(probabilities_of(LOGITS, "cross_entropy"), torch.softmax(LOGITS, 1))
+
+
+@both
+def test_auxiliary_losses_are_weighted(name: LossName) -> None:
+    loss, logits = LOSSES[name], Logits(LOGITS, LOGITS + 1, LOGITS * 2)
+    fused, audio, video = (loss(part, SOFT) for part in (logits.fused, logits.audio, logits.video))
+    torch.testing.assert_close(total_loss(logits, SOFT, loss, 0.3), fused + 0.3 * audio + 0.3 * video)
+    torch.testing.assert_close(total_loss(logits, SOFT, loss, 0.0), fused)
