@@ -79,6 +79,7 @@ def prepare(
     corpus: Annotated[CorpusName, typer.Option(help="How the corpus names its files.")] = CorpusName.ravdess,
     template: Annotated[str, typer.Option(help="For pattern: '{speaker}-{statement}-{emotion}_{take}.mp4'.")] = "",
     channel: Annotated[str, typer.Option(help="For ravdess: speech, song or both.")] = "speech",
+    name: Annotated[str, typer.Option(help="Name of the corpus in reports; its kind where not given.")] = "",
     recipe: Recipe = "default",
     settings: Settings = None,
     jobs: Jobs = 2,
@@ -93,7 +94,7 @@ def prepare(
     from omsn.recipes import load_config
 
     config = load_config(recipe, settings or ())
-    found = _find(corpus, folder, template, channel)
+    found = _find(corpus, folder, template, channel, name)
     with progress("clips") as step:
         prepared = prepare_clips(
             found.clips, out_, config.pipeline, jobs=jobs, backend=backend, on_step=lambda n, m: step(n, m, "")
@@ -267,7 +268,7 @@ def demo(out_: Out = Path("demo"), jobs: Jobs = 2) -> None:
     corpus, cache, runs = out_ / "corpus", out_ / "cache", out_ / "runs"
     with progress("films") as step:
         films = render_corpus(corpus, clips_per_emotion=1, seconds=1.6, on_clip=lambda n, m: step(n, m, ""))
-    prepare(corpus, cache, jobs=jobs, recipe="demo")
+    prepare(corpus, cache, name="synthetic", jobs=jobs, recipe="demo")
     crossval(cache, runs / "loso", protocol="loso", recipe="demo", jobs=jobs, normalise=NormalisationName.enrolled)
     train(cache, runs / "model", recipe="demo")
     predict(list(films[:4]), runs / "model" / "checkpoint")
@@ -306,14 +307,15 @@ def _plan(
     return Plan(cache, protocol, numbers, model.value, load_config(recipe, settings), recipe, allow_leaks)
 
 
-def _find(corpus: CorpusName, folder: Path, template: str, channel: str) -> Corpus:
+def _find(corpus: CorpusName, folder: Path, template: str, channel: str, name: str) -> Corpus:
     from omsn.data.corpora import CORPORA
     from omsn.errors import ConfigError
 
     if (corpus is CorpusName.pattern) != bool(template):
         raise ConfigError("--template belongs to --corpus pattern, which needs it")
     options = {"pattern": {"template": template}, "ravdess": {"channel": channel}, "folder": {}}
-    return CORPORA[corpus.value](folder, **options[corpus.value])
+    found = CORPORA[corpus.value](folder, **options[corpus.value])
+    return found.named(name) if name else found
 
 
 def _tell(metrics: dict[str, object], page: Path | None, as_json: bool) -> None:

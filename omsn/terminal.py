@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 if TYPE_CHECKING:
     from omsn.data.corpora import Skipped
@@ -78,7 +78,7 @@ def print_scores(metrics: Mapping[str, Any], page: Path | None) -> None:
 
 def print_predictions(predictions: Sequence[Prediction]) -> None:
     """One row a window."""
-    table = Table("file", "from", "to", "emotion", "probability", "from what")
+    table = Table(Column("file", overflow="fold"), "from", "to", "emotion", "probability", "from what")
     for prediction in predictions:
         for number, window in enumerate(prediction.windows):
             table.add_row(

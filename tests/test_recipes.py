@@ -2,7 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from omsn.config import Config, PipelineConfig, VideoFeatures
@@ -117,6 +117,7 @@ def test_a_section_alone() -> None:
         from_dict(VideoFeatures, {"keyframes": -1})
 
 
+@settings(max_examples=30, deadline=None)
 @given(rate_hz=st.floats(5, 60), keyframes=st.integers(0, 1000), enabled=st.booleans())
 def test_settings_come_back_from_json(rate_hz: float, keyframes: int, enabled: bool) -> None:
     values = {"video": {"rate_hz": rate_hz, "keyframes": keyframes}, "noise_gate": {"enabled": enabled}}

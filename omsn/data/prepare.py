@@ -96,8 +96,8 @@ def prepare(
         ) from error
     except BrokenExecutor as error:
         raise CacheError(
-            f"{cache}: a worker process was killed, often for want of memory; {len(outcomes)} of {len(clips)} clips are "
-            "finished and kept. Run the same command again, with fewer jobs, to go on"
+            f"{cache}: a worker process was killed, often for want of memory; {len(outcomes)} of {len(clips)} clips "
+            "are finished and kept. Run the same command again, with fewer jobs, to go on"
         ) from error
     skipped = tuple(Skipped(outcome.clip, outcome.reason) for outcome in outcomes if not outcome.key)
     if len(skipped) == len(clips):

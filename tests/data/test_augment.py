@@ -10,11 +10,12 @@ from omsn.config import AugmentConfig
 from omsn.data.augment import augment, drop_modalities, mix
 from omsn.models.batch import Batch
 
-OFF = AugmentConfig(noise=0, time_masks=0, mixup=0, modality_dropout=0)
+OFF = AugmentConfig(noise=0, shift=0, time_masks=0, mixup=0, modality_dropout=0)
 CONFIGS = [
     AugmentConfig(),
     OFF,
     replace(OFF, noise=1.0),
+    replace(OFF, shift=1.0),
     replace(OFF, time_masks=10, time_mask_share=0.5),
     replace(OFF, mixup=0.3),
     replace(OFF, mixup=2.0),
@@ -94,6 +95,17 @@ def test_noise_has_the_deviation_asked_for() -> None:
     noise = (changed.audio - batch.audio).flatten()
     assert noise.std().item() == pytest.approx(0.5, rel=0.03)
     assert noise.mean().item() == pytest.approx(0, abs=0.02)
+
+
+def test_a_shift_is_one_offset_of_each_column_for_the_whole_clip() -> None:
+    batch = make_batch(300)
+    changed, _ = augment(batch, targets_of(300), replace(OFF, shift=0.5), generator())
+    offset = changed.audio - batch.audio  # (B, T, F)
+    first = offset[:, :1]
+    torch.testing.assert_close(offset, first * batch.audio_mask.unsqueeze(2), atol=1e-5, rtol=0)
+    heard = first[batch.audio_mask.any(dim=1)]
+    assert heard.std().item() == pytest.approx(0.5, rel=0.1)
+    assert heard.mean().item() == pytest.approx(0, abs=0.05)
 
 
 def test_time_masks_blank_whole_frames_up_to_their_share() -> None:

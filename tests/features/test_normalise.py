@@ -98,3 +98,21 @@ def test_a_missing_modality_stays_missing() -> None:
     standardised = SampleStatistics.of([sample]).standardise(sample)
     assert not standardised.video.present
     assert not standardised.video.values.any()
+
+
+def test_statistics_come_back_from_their_arrays() -> None:
+    sample = Sample("a", stream([(0, 0), (2, 4)]), stream([(10, 10), (30, 10)]))
+    statistics = SampleStatistics.of([sample])
+    arrays = statistics.to_arrays()
+    again = SampleStatistics.from_arrays(arrays)
+    assert sorted(arrays) == ["audio.mean", "audio.std", "video.mean", "video.std"]
+    for one, other in zip(again.to_arrays().values(), arrays.values(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert again.standardise(sample).video.values.tolist() == [[-1, 0], [1, 0]]
+
+
+@pytest.mark.parametrize("missing", ["audio.mean", "audio.std", "video.mean", "video.std"])
+def test_missing_arrays_are_a_key_error(missing: str) -> None:
+    arrays = SampleStatistics.of([Sample("a", stream([]), stream([]))]).to_arrays()
+    with pytest.raises(KeyError, match=missing):
+        SampleStatistics.from_arrays({name: array for name, array in arrays.items() if name != missing})

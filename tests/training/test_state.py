@@ -184,7 +184,7 @@ def test_a_tensor_is_missing(tmp_path: Path, lost: str) -> None:
     tensors = load_file(path)
     del tensors[lost]
     rewrite(path, tensors, {"run": state.run, "step": 3, "best_epoch": 0, "history": []})
-    with pytest.raises(CheckpointError, match=f"training state.*{lost.removeprefix('network.')}"):
+    with pytest.raises(CheckpointError, match=f"(?s)training state.*{lost.removeprefix('network.')}"):
         load_state(path, started())
 
 

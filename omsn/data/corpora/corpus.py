@@ -46,6 +46,10 @@ class Corpus:
     clips: tuple[Clip, ...]
     skipped: tuple[Skipped, ...]
 
+    def named(self, name: str) -> Corpus:
+        """The same clips under another corpus name."""
+        return Corpus(tuple(replace(clip, corpus=name) for clip in self.clips), self.skipped)
+
 
 def walk(root: Path) -> Iterator[Path]:
     """Every file below ``root`` in order of name; hidden files and folders (``.x``, ``__MACOSX``) are left out.
