@@ -39,6 +39,13 @@ def _check_finite(name: str, array: NDArray[np.generic]) -> None:
         raise InputError(f"{name}: holds NaN or infinity; mark missing frames in the mask and set them to 0")
 
 
+def _check_rising(name: str, times_s: Seconds) -> None:
+    falls = np.flatnonzero(~(np.diff(times_s) > 0))
+    if len(falls):
+        before, after = times_s[falls[0]], times_s[falls[0] + 1]
+        raise InputError(f"{name}: {after} s comes after {before} s; times must rise from frame to frame")
+
+
 @dataclass(frozen=True, eq=False)
 class Sound:
     """One channel of sound.
@@ -84,6 +91,7 @@ class LandmarkTrack:
         _check_finite("LandmarkTrack.points", self.points)
         _check("LandmarkTrack.mask", self.mask, np.bool_, (len(self.points),))
         _check("LandmarkTrack.times_s", self.times_s, np.float64, (len(self.points),))
+        _check_rising("LandmarkTrack.times_s", self.times_s)
 
     def __len__(self) -> int:
         return len(self.points)
@@ -115,6 +123,7 @@ class Stream:
         _check_finite("Stream.values", self.values)
         _check("Stream.mask", self.mask, np.bool_, (len(self.values),))
         _check("Stream.times_s", self.times_s, np.float64, (len(self.values),))
+        _check_rising("Stream.times_s", self.times_s)
 
     def __len__(self) -> int:
         return len(self.values)

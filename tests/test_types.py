@@ -61,6 +61,8 @@ def test_a_wrong_sound_is_refused(changes: dict[str, Any], message: str) -> None
         ({"points": np.full((3, 68, 2), np.inf, np.float32)}, "LandmarkTrack.points: holds NaN or infinity"),
         ({"mask": np.ones(2, np.bool_)}, r"LandmarkTrack.mask: got bool of shape \(2,\), expected bool of shape \(3,"),
         ({"mask": np.ones(3)}, "LandmarkTrack.mask: got float64"),
+        ({"times_s": np.array([0, 0.2, 0.1])}, r"LandmarkTrack.times_s: 0.1 s comes after 0.2 s; times must rise"),
+        ({"times_s": np.array([0, np.nan, 0.1])}, r"LandmarkTrack.times_s: nan s comes after 0.0 s"),
         ({"times_s": np.zeros(4)}, r"LandmarkTrack.times_s: got float64 of shape \(4,\), expected .* \(3,\)"),
     ],
 )
@@ -76,6 +78,7 @@ def test_a_wrong_landmark_track_is_refused(changes: dict[str, Any], message: str
         ({"values": np.zeros((3, 2))}, "Stream.values: got float64"),
         ({"values": np.full((3, 2), np.nan, np.float32)}, "Stream.values: holds NaN or infinity"),
         ({"mask": np.ones(4, np.bool_)}, r"Stream.mask: got bool of shape \(4,\)"),
+        ({"times_s": np.array([0.0, 0.1, 0.1])}, r"Stream.times_s: 0.1 s comes after 0.1 s; times must rise"),
         ({"times_s": np.zeros(3, np.float32)}, "Stream.times_s: got float32"),
     ],
 )
@@ -108,7 +111,7 @@ def test_an_absent_stream_is_one_masked_frame() -> None:
 
 def test_frames_taken_from_a_stream() -> None:
     assert stream().present
-    assert stream().take(np.array([2, 0])).values.tolist() == [[4, 5], [0, 1]]
+    assert stream().take(np.array([0, 2])).values.tolist() == [[0, 1], [4, 5]]
     second = stream().take(slice(1, 2))
     assert (second.times_s.tolist(), second.mask.tolist(), second.present) == ([0.1], [False], False)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ EVALUATION_BATCH = 128
 WARM_UP_SHARE = 0.25
 START_DIVISOR = 25.0
 END_DIVISOR = 1e4
+SHOWN_CLIPS = 8
 
 OnEpoch = Callable[[Epoch], None]
 
@@ -62,7 +63,7 @@ def fit(
         on_epoch: called after each epoch.
 
     Raises:
-        TrainingError: a loss is not finite; the message names the clips.
+        TrainingError: a loss or gradient is not finite; the message names the clips.
         CheckpointError: the state at ``state_path`` is damaged or of another run.
     """
     with torch.random.fork_rng(devices=[]):
@@ -94,15 +95,12 @@ def _epoch(state: TrainingState, train: PaddedSet, validation: PaddedSet | None,
         batch, targets = augment(train.batch(rows), targets, config.augment, state.generator)
         logits = network.logits(batch)
         value = total_loss(logits, targets, loss, config.auxiliary)
-        if not torch.isfinite(value):
-            names = ", ".join(train.names[row] for row in rows.tolist()[:8])
-            raise TrainingError(
-                f"the loss is {value.item()} in epoch {len(state.history) + 1}, batch of {names} ...; "
-                "lower training.learning_rate"
-            )
+        names = [train.names[row] for row in rows.tolist()]
+        _check_finite("loss", value, len(state.history) + 1, names)
         state.optimizer.zero_grad()
         value.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(network.parameters(), config.clip_norm)
+        norm = torch.nn.utils.clip_grad_norm_(network.parameters(), config.clip_norm)
+        _check_finite("gradient", norm, len(state.history) + 1, names)
         state.optimizer.step()
         state.advance(config.average)
         loss_sum += float(loss(logits.fused.detach(), targets)) * len(rows)
@@ -111,6 +109,14 @@ def _epoch(state: TrainingState, train: PaddedSet, validation: PaddedSet | None,
     with state.evaluating():
         scores = None if validation is None else evaluate(network, validation, config)
     state.record(Epoch(len(state.history) + 1, loss_sum / n_seen, n_right / n_seen, scores))
+
+
+def _check_finite(what: str, value: Tensor, epoch: int, names: Sequence[str]) -> None:
+    if not torch.isfinite(value):
+        raise TrainingError(
+            f"the {what} is {value.item()} in epoch {epoch}, batch of {', '.join(names[:SHOWN_CLIPS])} ...; "
+            "lower training.learning_rate"
+        )
 
 
 def evaluate(network: Network, part: PaddedSet, config: TrainingConfig) -> tuple[float, float]:

@@ -15,6 +15,9 @@ from omsn.features.normalise import SampleStatistics
 from omsn.labels import LabelSet
 from omsn.types import LabelledSample, Sample
 
+Person = tuple[str, str]
+"""Corpus and speaker."""
+
 
 @dataclass(frozen=True, eq=False)
 class Parts:
@@ -40,22 +43,19 @@ def make_parts(features: FeatureSet, fold: Fold, config: TrainingConfig) -> Part
     own clips in the same part, without their labels.
 
     Raises:
-        InputError: ``enrolled`` is asked for and a speaker is unknown.
+        InputError: no clips to train on, or ``enrolled`` is asked for and a speaker is unknown.
     """
-    train = features.at(fold.train)
-    statistics = SampleStatistics.of([labelled.sample for labelled in train])
+    if not fold.train:
+        raise InputError(f"{fold.name}: no clips to train on")
+    statistics = SampleStatistics.of([labelled.sample for labelled in features.at(fold.train)])
 
-    def part(indices: Sequence[int]) -> PaddedSet | None:
+    def part(indices: Sequence[int]) -> PaddedSet:
         labelled = features.at(indices)
-        if not labelled:
-            return None
         samples = normalised(labelled, statistics, config)
         return pad(samples, targets_of(labelled, features.labels), config.modality)
 
-    padded_train = part(fold.train)
-    if padded_train is None:
-        raise InputError(f"{fold.name}: no clips to train on")
-    return Parts(padded_train, part(fold.validation), part(fold.test), statistics)
+    validation = part(fold.validation) if fold.validation else None
+    return Parts(part(fold.train), validation, part(fold.test) if fold.test else None, statistics)
 
 
 def normalised(
@@ -68,15 +68,24 @@ def normalised(
     """
     if config.normalisation == "none":
         return [statistics.standardise(item.sample) for item in labelled]
-    by_speaker: dict[str, list[Sample]] = defaultdict(list)
-    for item in labelled:
-        if not item.clip.speaker:
-            raise InputError(
-                f"{item.clip.clip}: no speaker; enrolled normalisation needs one for every clip, or use none"
-            )
-        by_speaker[item.clip.speaker].append(item.sample)
-    own = {speaker: SampleStatistics.of(samples) for speaker, samples in by_speaker.items()}
-    return [own[item.clip.speaker].standardise(item.sample) for item in labelled]
+    people = people_of(labelled)
+    by_person: dict[Person, list[Sample]] = defaultdict(list)
+    for person, item in zip(people, labelled, strict=True):
+        by_person[person].append(item.sample)
+    own = {person: SampleStatistics.of(samples) for person, samples in by_person.items()}
+    return [own[person].standardise(item.sample) for person, item in zip(people, labelled, strict=True)]
+
+
+def people_of(labelled: Sequence[LabelledSample]) -> list[Person]:
+    """Who speaks in each sample; speakers of one name in two corpora are two people.
+
+    Raises:
+        InputError: a speaker is unknown.
+    """
+    unknown = next((item.clip.clip for item in labelled if not item.clip.speaker), None)
+    if unknown is not None:
+        raise InputError(f"{unknown}: no speaker; enrolled normalisation needs one for every clip, or use none")
+    return [(item.clip.corpus, item.clip.speaker) for item in labelled]
 
 
 def targets_of(labelled: Sequence[LabelledSample], labels: LabelSet) -> list[int]:

@@ -12,10 +12,13 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from omsn.config import Modality, TrainingConfig
+from omsn.errors import InputError
+from omsn.training.parts import people_of
 from omsn.types import Floats, LabelledSample, Sample, Stream
 
 PERCENTILES = (10, 50, 90)
 COST = 10.0
+MAX_SPLITS = 3
 MIN_STD = 1e-6
 
 
@@ -33,8 +36,19 @@ def _statistics(stream: Stream) -> Floats:
 
 
 def fit_svm(statistics: Floats, targets: NDArray[np.int64], seed: int) -> Pipeline:
-    """A radial SVM with probabilities calibrated inside its training part."""
-    classifier = CalibratedClassifierCV(SVC(C=COST, random_state=seed), ensemble=False, cv=3)
+    """A radial SVM with probabilities calibrated inside its training part.
+
+    Raises:
+        InputError: fewer than two classes, or fewer than two clips of one of them.
+    """
+    classes, counts = np.unique(targets, return_counts=True)
+    if len(classes) < 2:
+        raise InputError(f"SVM: got clips of {len(classes)} class, expected at least 2")
+    if counts.min() < 2:
+        rare = classes[counts.argmin()]
+        raise InputError(f"SVM: class {rare} has {counts.min()} clip to learn from, expected at least 2 of each")
+    n_splits = min(MAX_SPLITS, int(counts.min()))
+    classifier = CalibratedClassifierCV(SVC(C=COST, random_state=seed), ensemble=False, cv=n_splits)
     return make_pipeline(StandardScaler(), classifier).fit(statistics, targets)
 
 
@@ -46,13 +60,17 @@ def svm_probabilities(model: Pipeline, statistics: Floats, n_classes: int) -> ND
 
 
 def part_statistics(labelled: Sequence[LabelledSample], config: TrainingConfig) -> Floats:
-    """Clip statistics of one part; with ``enrolled`` normalisation standardised within each speaker. (n, S)."""
+    """Clip statistics of one part; with ``enrolled`` normalisation standardised within each speaker. (n, S).
+
+    Raises:
+        InputError: ``enrolled`` is asked for and a speaker is unknown.
+    """
     statistics = clip_statistics([item.sample for item in labelled], config.modality)
     if config.normalisation == "none":
         return statistics
-    speakers = np.array([item.clip.speaker for item in labelled])
-    scaled = np.zeros_like(statistics)
-    for speaker in np.unique(speakers):
-        own = statistics[speakers == speaker]
-        scaled[speakers == speaker] = (own - own.mean(axis=0)) / (own.std(axis=0) + MIN_STD)
+    people, scaled = people_of(labelled), np.zeros_like(statistics)
+    for person in set(people):
+        rows = [row for row, other in enumerate(people) if other == person]
+        own = statistics[rows]
+        scaled[rows] = (own - own.mean(axis=0)) / (own.std(axis=0) + MIN_STD)
     return scaled

@@ -12,7 +12,7 @@ from sklearn.metrics import log_loss
 from tiny_corpus import ENCODER, NETWORK, PLAIN, TRAINING, labelled, network, padded, samples
 from torch import Tensor
 
-from omsn.config import NetworkConfig, TrainingConfig
+from omsn.config import LossName, NetworkConfig, TrainingConfig
 from omsn.data.padded import PaddedSet
 from omsn.errors import CheckpointError, TrainingError
 from omsn.models.batch import Batch
@@ -35,8 +35,8 @@ MISLED = replace(VALIDATION, targets=(VALIDATION.targets + 1) % 3)
 """Validation with wrong labels: the better a network learns, the worse it scores here."""
 
 
-class StopHere(Exception):
-    """The user has pressed Ctrl-C."""
+class StoppedError(Exception):
+    """Somebody has pulled the plug."""
 
 
 def same_weights(first: Network, second: Network) -> bool:
@@ -110,11 +110,11 @@ def test_clips_are_spread_over_the_steps(n_clips: int, batch_size: int, steps: i
 
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "binary_cross_entropy"])
-def test_it_learns_what_can_be_learned(loss: str) -> None:
+def test_it_learns_what_can_be_learned(loss: LossName) -> None:
     net = without_dropout()
-    config = replace(PLAIN, loss=loss, epochs=25)
+    config = replace(PLAIN, loss=loss, epochs=20, batch_size=6, learning_rate=0.005, schedule="constant")
     fitted = fit(net, TRAIN, None, config, seed=1)
-    assert [epoch.number for epoch in fitted.history] == list(range(1, 26))
+    assert [epoch.number for epoch in fitted.history] == list(range(1, 21))
     assert fitted.history[-1].loss < fitted.history[0].loss / 4
     assert fitted.history[-1].validation is None
     assert torch.equal(predict_probabilities(net, TRAIN, config).argmax(dim=1), TRAIN.targets)
@@ -223,17 +223,16 @@ RESUMED = {
 
 
 @pytest.mark.parametrize("config", RESUMED.values(), ids=list(RESUMED))
-@pytest.mark.parametrize("after", [1, 3])
-def test_a_run_that_was_stopped_goes_on_bit_for_bit(tmp_path: Path, config: TrainingConfig, after: int) -> None:
-    whole = network()
+def test_a_run_that_was_stopped_goes_on_bit_for_bit(tmp_path: Path, config: TrainingConfig) -> None:
+    after, whole = 2, network()
     expected = fit(whole, TRAIN, MISLED, config, seed=2)
 
     def stop(epoch: Epoch) -> None:
         if epoch.number == after:
-            raise StopHere
+            raise StoppedError
 
     path = tmp_path / "state.safetensors"
-    with pytest.raises(StopHere):
+    with pytest.raises(StoppedError):
         fit(network(), TRAIN, MISLED, config, seed=2, state_path=path, on_epoch=stop)
     torch.rand(5)  # others draw numbers meanwhile
     resumed, seen = network(seed=77), list[int]()
@@ -250,7 +249,7 @@ def test_a_run_stopped_within_an_epoch_goes_on_from_its_last_state(tmp_path: Pat
     fit(whole, TRAIN, VALIDATION, TRAINING, seed=2)
     path, net = tmp_path / "state", network()
     net.classifier.register_forward_hook(stop_at_call(9))  # in the third epoch
-    with pytest.raises(StopHere):
+    with pytest.raises(StoppedError):
         fit(net, TRAIN, VALIDATION, TRAINING, seed=2, state_path=path)
     assert path.exists()
     resumed = network()
@@ -263,7 +262,7 @@ def stop_at_call(number: int) -> Callable[..., None]:
 
     def hook(*_: object) -> None:
         if next(calls) == number:
-            raise StopHere
+            raise StoppedError
 
     return hook
 
@@ -305,8 +304,8 @@ def test_a_loss_that_is_no_number_names_the_clips() -> None:
 def test_a_gradient_that_is_no_number_is_no_step() -> None:
     """The loss may be finite where its gradient is not; the network must not be ruined in silence."""
     net = network()
-    net.classifier.classify.weight.register_hook(lambda gradient: gradient * math.inf)
-    with pytest.raises(TrainingError, match="gradient is .* in epoch 1, batch of"):
+    net.classifier.classify.weight.register_hook(lambda gradient: gradient * math.inf)  # type: ignore[no-untyped-call]
+    with pytest.raises(TrainingError, match=r"gradient is .* in epoch 1, batch of"):
         fit(net, TRAIN, None, replace(TRAINING, epochs=1), seed=1)
 
 
@@ -317,13 +316,14 @@ def test_evaluation_against_scikit_learn() -> None:
     net = network().eval()
     with torch.no_grad():
         loss, war = evaluate(net, VALIDATION, TRAINING)
-    probabilities = predict_probabilities(net, VALIDATION, TRAINING).double()
+    logits = torch.log(predict_probabilities(net, VALIDATION, TRAINING).double())
+    probabilities = torch.softmax(logits, dim=1)  # rounded to float32, they do not quite sum to 1
     assert loss == pytest.approx(log_loss(VALIDATION.targets, probabilities, labels=[0, 1, 2]), abs=1e-5)
     assert war == pytest.approx(float((probabilities.argmax(dim=1) == VALIDATION.targets).double().mean()))
 
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "binary_cross_entropy"])
-def test_probabilities_stand_in_the_order_of_the_part(loss: str) -> None:
+def test_probabilities_stand_in_the_order_of_the_part(loss: LossName) -> None:
     made = samples(tuple("abcdefghijklmno"), repetitions=4)
     part, config = padded(made), replace(TRAINING, loss=loss)
     assert len(part) > EVALUATION_BATCH

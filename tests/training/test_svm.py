@@ -76,6 +76,14 @@ def test_speakers_of_one_name_in_two_corpora_are_two_people() -> None:
     np.testing.assert_array_equal(together[:2], part_statistics(here, ENROLLED))
 
 
+def test_enrolment_needs_speakers() -> None:
+    one = samples(("1",))[0]
+    nobody = LabelledSample(one.sample, replace(one.clip, speaker=""))
+    assert len(part_statistics([nobody], TRAINING)) == 1
+    with pytest.raises(InputError, match="1-bored-1: no speaker; enrolled normalisation needs one"):
+        part_statistics([nobody], ENROLLED)
+
+
 def test_one_clip_of_a_speaker_is_finite() -> None:
     assert np.isfinite(part_statistics(samples(("1",))[:1], ENROLLED)).all()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -52,8 +53,8 @@ ENCODER = EncoderConfig(
 NETWORK = NetworkConfig(
     ENCODER,
     ENCODER,
-    FusionConfig(kind="mpdrf", maps=2, width=4, max_growth=1, stages=2, cardinality=2, dropout=0.1),
-    ClassifierConfig(width=4, blocks=1, attention=True, dropout=0.1),
+    FusionConfig(kind="concatenation", maps=2, width=8, cardinality=2, dropout=0.1),
+    ClassifierConfig(width=8, blocks=1, attention=True, dropout=0.1),
 )
 AUGMENT = AugmentConfig(noise=0.2, time_masks=1, time_mask_share=0.1, mixup=0.3, modality_dropout=0.1)
 TRAINING = TrainingConfig(
@@ -125,7 +126,7 @@ def write_cache(folder: Path, made: Sequence[LabelledSample] | None = None) -> P
     """A cache as ``omsn prepare`` leaves it."""
     made = made or samples()
     (folder / ENTRIES_FOLDER).mkdir(parents=True, exist_ok=True)
-    keys = {one.clip.clip: f"entry-{number}" for number, one in enumerate(made)}
+    keys = {one.clip.clip: f"{number}-{content(one.sample)}" for number, one in enumerate(made)}
     for one in made:
         write_entry(folder / ENTRIES_FOLDER / f"{keys[one.clip.clip]}.safetensors", one.sample)
     write_manifest(folder / MANIFEST_NAME, [one.clip for one in made], allow_outside=True)
@@ -137,6 +138,11 @@ def write_cache(folder: Path, made: Sequence[LabelledSample] | None = None) -> P
     }
     (folder / INDEX_NAME).write_text(json.dumps(index))
     return folder
+
+
+def content(sample: Sample) -> str:
+    """Changes with the features."""
+    return hashlib.sha256(sample.audio.values.tobytes() + sample.video.values.tobytes()).hexdigest()[:16]
 
 
 def network(seed: int = 0, config: NetworkConfig = NETWORK) -> Network:

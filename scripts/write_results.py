@@ -1,0 +1,290 @@
+"""Write docs/results.md and the README's table of results from finished runs.
+
+    python scripts/write_results.py RUN [RUN ...]   records runs, then writes both pages
+    python scripts/write_results.py                 writes both pages from what is recorded
+
+A run is recorded as docs/runs/NAME.json: its metrics.json without the ROC curves and without paths.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from itertools import groupby
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from omsn.errors import InputError
+from omsn.files import replace_file
+from omsn.recipes import load_config, recipe_names
+from omsn.report.html import judge_baseline, leak_warnings
+from omsn.report.paper_numbers import PROTOCOLS
+from omsn.report.run import METRICS_FILE, Headline, RunMetrics, parse_metrics, read_metrics
+from omsn.report.tables import (
+    NONE,
+    Table,
+    class_table,
+    headline_table,
+    percent,
+    results_markdown,
+    to_markdown,
+    with_interval,
+)
+
+ROOT = Path(__file__).resolve().parent.parent
+
+RUNS_FOLDER, PAGE, README = Path("docs", "runs"), Path("docs", "results.md"), Path("README.md")
+START, END = "<!-- results -->", "<!-- /results -->"
+
+OWN_COLUMNS = frozenset({"training.normalisation", "training.modality"})
+"""Settings that every table names by themselves."""
+
+NORMALISATIONS = ("none", "enrolled")
+"""Each has columns of its own in the README's table: what they ask of a model differs."""
+
+NOT_RUN = "The program has not been run on a corpus yet: no run is recorded in `docs/runs`."
+
+INTRODUCTION = """\
+# Results
+
+`scripts/write_results.py` writes this page from `docs/runs/*.json`; changes made by hand are lost.
+
+- **WAR** is accuracy over all classes: the share of clips whose emotion is named rightly. **UAR** is the mean of the
+  classes' recalls. **One-vs-rest accuracy** is the mean over classes of "this class or not", and is always larger:
+  with K classes and e mistakes in n clips it is 1 - 2e/(Kn). It is not accuracy.
+- Values are pooled over the folds of a seed, then averaged over seeds. Intervals are 95%, from a bootstrap over
+  speakers (over clips where speakers are unknown).
+- Normalisation `none` knows nothing of the test speakers. `enrolled` standardises features by each speaker's own
+  unlabelled clips, those under test among them: it is transductive, and its numbers stand apart.
+- **Leaks** marks protocols whose test speakers are learnt from too. Their numbers do not say how the model does on
+  new people.
+- The SVM (radial kernel, on statistics of each clip's features) was trained and tested on the same folds.
+"""
+
+
+class Recorded(NamedTuple):
+    """A run in ``docs/runs``: its name, its metrics, and settings other than its recipe's."""
+
+    name: str
+    metrics: RunMetrics
+    changed: tuple[str, ...]
+
+
+class Row(NamedTuple):
+    """One line of the README's table: what was run, and its scores by normalisation."""
+
+    split: str
+    model: str
+    scores: dict[str, Headline]
+
+
+def main(arguments: Sequence[str], root: Path = ROOT) -> int:
+    """Record the runs named, then write both pages; returns the exit code."""
+    try:
+        record([Path(argument) for argument in arguments], root / RUNS_FOLDER)
+        runs = read_recorded(root / RUNS_FOLDER)
+        readme = put_between_markers((root / README).read_text(encoding="utf-8"), readme_table(runs))
+        replace_file(root / PAGE, results_page(runs).encode())
+        replace_file(root / README, readme.encode())
+    except (InputError, OSError) as error:
+        print(f"results: {error}", file=sys.stderr)
+        return 1
+    print(f"results: {len(runs)} runs -> {root / PAGE}, {root / README}")
+    return 0
+
+
+def record(runs: Sequence[Path], folder: Path) -> None:
+    """Copy the metrics of run folders; a run recorded under the same name before is replaced.
+
+    Raises:
+        InputError: a folder has no usable ``metrics.json``, or two have one name; nothing is copied then.
+    """
+    names = [run.resolve().name for run in runs]
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise InputError(f"runs are recorded by the name of their folder; got twice: {', '.join(repeated)}")
+    for run in runs:
+        read_metrics(run)
+    for name, run in zip(names, runs, strict=True):
+        content = json.loads((run / METRICS_FILE).read_text(encoding="utf-8"))
+        replace_file(folder / f"{name}.json", (json.dumps(without_bulk(content), indent=1) + "\n").encode())
+
+
+def without_bulk(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Metrics without their ROC curves, and with names in place of the paths of the cache and of a recipe file."""
+    scores = dict(content["scores"]) | {"roc": []}
+    data = dict(content["data"]) | {"cache": Path(content["data"]["cache"]).name}
+    return dict(content) | {"recipe": Path(content["recipe"]).name, "scores": scores, "data": data}
+
+
+def read_recorded(folder: Path) -> tuple[Recorded, ...]:
+    """All recorded runs in order of name.
+
+    Raises:
+        InputError: a file is no JSON, or does not hold metrics.
+    """
+    runs = []
+    for path in sorted(folder.glob("*.json")):
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise InputError(f"{path}: not JSON ({error}); record the run again") from error
+        metrics = parse_metrics(content, str(path))
+        runs.append(Recorded(path.stem, metrics, changed_settings(metrics.recipe, content.get("config", {}))))
+    return tuple(runs)
+
+
+def changed_settings(recipe: str, config: Mapping[str, Any]) -> tuple[str, ...]:
+    """Settings of a run that differ from its recipe's, as ``--set`` takes them; none for a recipe of the user's own."""
+    if recipe not in recipe_names():
+        return ()
+    usual = dict(_flat(asdict(load_config(recipe))))
+    return tuple(
+        f"{name}={json.dumps(value)}"
+        for name, value in _flat(config)
+        if name not in OWN_COLUMNS and usual.get(name) != value
+    )
+
+
+def _flat(section: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Nested settings as pairs of ``a.b.c`` and value."""
+    for name, value in section.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
+
+
+# ---------------------------------------------------------------- docs/results.md
+
+
+def results_page(runs: Sequence[Recorded]) -> str:
+    """The whole of ``docs/results.md``."""
+    if not runs:
+        return "\n".join([INTRODUCTION, NOT_RUN, "", _published()])
+    return "\n".join([INTRODUCTION, *_summaries(runs), _published(), "## Each run\n", *map(_run_section, runs)])
+
+
+def _summaries(runs: Sequence[Recorded]) -> Iterator[str]:
+    """A table for each protocol and normalisation."""
+
+    def group_of(run: Recorded) -> tuple[str, str]:
+        return run.metrics.protocol.name, run.metrics.normalisation
+
+    for (protocol, normalisation), group in groupby(sorted(runs, key=group_of), key=group_of):
+        yield f"## {protocol}, normalisation {normalisation}\n"
+        members = list(group)
+        yield results_markdown([run.metrics for run in members])
+        yield f"Recorded as {', '.join(f'`{run.name}`' for run in members)}.\n"
+        yield from (f"`{run.name}` changes its recipe: `{' '.join(run.changed)}`\n" for run in members if run.changed)
+
+
+def _published() -> str:
+    rows = tuple((row.name, row.what, row.published) for row in PROTOCOLS)
+    table = Table(("protocol", "test parts", "published on RAVDESS speech, 8 emotions"), rows)
+    return "## Published by others\n\n" + to_markdown(table)
+
+
+def _run_section(run: Recorded) -> str:
+    verdict = judge_baseline(run.metrics)
+    compared = [f"Is it better than the SVM? {verdict.answer}. {verdict.reason}"] if verdict else []
+    leaks = [f"**Leak:** {warning}" for warning in leak_warnings(run.metrics)]
+    tables = [headline_table(run.metrics), class_table(run.metrics.scores)]
+    parts = [f"### {run.name}", to_markdown(_facts(run)), *leaks, *map(to_markdown, tables), *compared]
+    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def _facts(run: Recorded) -> Table:
+    metrics = run.metrics
+    changes = f", with {' '.join(run.changed)}" if run.changed else ""
+    rows = (
+        ("corpus", f"{metrics.data.corpus}: {metrics.data.clips} clips, {metrics.data.speakers} speakers"),
+        ("protocol", f"{metrics.protocol.name}: {metrics.protocol.title}, {_folds_of(metrics)}"),
+        ("normalisation", metrics.normalisation),
+        ("model", f"{metrics.model}, recipe {metrics.recipe}{changes}"),
+        ("given", {"both": "sound and face", "audio": "sound", "video": "face"}[metrics.modality]),
+        ("seeds", ", ".join(map(str, metrics.seeds))),
+        ("parameters", NONE if metrics.parameters is None else f"{metrics.parameters:,}"),
+        ("seconds, all folds together", f"{metrics.seconds:,.0f}"),
+        ("chance", f"WAR {percent(metrics.scores.chance.war)}, UAR {percent(metrics.scores.chance.uar)}"),
+        ("omsn", metrics.omsn),
+    )
+    return Table(("", ""), rows)
+
+
+def _folds_of(metrics: RunMetrics) -> str:
+    """How many rounds of training there were."""
+    n_rounds = len(metrics.protocol.folds)
+    return "1 fold" if n_rounds == 1 else f"{n_rounds} folds over all seeds"
+
+
+# ---------------------------------------------------------------- the README's table
+
+
+def readme_table(runs: Sequence[Recorded]) -> str:
+    """The README's table: runs with a recipe's own settings, an SVM row for each split, and a note on the others."""
+    plain = [run.metrics for run in runs if not run.changed]
+    if not plain:
+        return NOT_RUN if not runs else f"Only runs with changed settings are recorded: {_link()}."
+    asked = [f"{score}, `{mode}`" for mode in NORMALISATIONS for score in ("WAR [95%]", "UAR [95%]", "one-vs-rest")]
+    rows = tuple((row.split, row.model, *_cells(row.scores)) for row in _readme_rows(plain))
+    others = len(runs) - len(plain)
+    rest = f" {others} runs with changed settings are there too." if others else ""
+    note = f"Every run with its classes, seeds and intervals: {_link()}.{rest}"
+    return to_markdown(Table(("corpus and split", "model", *asked), rows, notes=(note,))).strip()
+
+
+def _link() -> str:
+    return f"[{PAGE.as_posix()}]({PAGE.as_posix()})"
+
+
+def _readme_rows(runs: Sequence[RunMetrics]) -> list[Row]:
+    rows: list[Row] = []
+    for run in sorted(runs, key=lambda run: (run.model != "svm", run.recipe, run.modality)):  # runs before baselines
+        given = "" if run.modality == "both" else f", {run.modality} only"
+        split = f"{run.data.corpus}, {run.protocol.name}{' (leaks)' if run.protocol.leaky else ''}"
+        seeds = f"{len(run.seeds)} seed{'s' if len(run.seeds) > 1 else ''}"
+        own = f"SVM{given}" if run.model == "svm" else f"network, {run.recipe}{given}, {seeds}"
+        _enter(rows, Row(split, own, {run.normalisation: run.scores}))
+        if run.baseline:
+            _enter(rows, Row(split, f"SVM{given}", {run.normalisation: run.baseline.scores}), keep_first=True)
+    return sorted(rows, key=lambda row: (row.split, row.model.startswith("SVM"), row.model))
+
+
+def _enter(rows: list[Row], new: Row, *, keep_first: bool = False) -> None:
+    """Put scores into the row of the same split and model, or into a row of their own where that has some already."""
+    [(mode, scores)] = new.scores.items()
+    alike = [row for row in rows if (row.split, row.model) == (new.split, new.model)]
+    free = next((row for row in alike if mode not in row.scores), None)
+    if free is not None:
+        free.scores[mode] = scores
+    elif not (alike and keep_first):
+        rows.append(new)
+
+
+def _cells(scores: Mapping[str, Headline]) -> Iterator[str]:
+    for mode in NORMALISATIONS:
+        if mode in scores:
+            one = scores[mode]
+            yield from (with_interval(one.war), with_interval(one.uar), percent(one.mean_one_vs_rest_accuracy.pooled))
+        else:
+            yield from (NONE, NONE, NONE)
+
+
+def put_between_markers(text: str, table: str) -> str:
+    """The text with the table between its markers.
+
+    Raises:
+        InputError: the markers are not there once each, in this order.
+    """
+    before, start, rest = text.partition(START)
+    _, end, after = rest.partition(END)
+    if not (start and end) or START in rest or END in after:
+        raise InputError(f"{README}: expected the markers {START} and {END} once each, in this order")
+    return f"{before}{START}\n\n{table}\n\n{END}{after}"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,164 @@
+"""The commands end to end on a small corpus that the package renders: files in, answers and reports out."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from omsn.cli import app
+from omsn.data.synthetic import render_corpus
+from omsn.errors import OmsnError
+
+RUNNER = CliRunner()
+TINY = ["--recipe", "demo", "--set", "training.epochs=2", "--set", "network.fusion.width=4"]
+
+
+def omsn(*arguments: str | Path, code: int = 0) -> str:
+    """Run a command in this process and return what it printed."""
+    result = RUNNER.invoke(app, [str(argument) for argument in arguments])
+    if isinstance(result.exception, OmsnError):
+        raise result.exception
+    assert result.exit_code == code, result.output
+    return result.stdout
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three people, eight emotions, one second each."""
+    root = tmp_path_factory.mktemp("films")
+    render_corpus(root, speakers=3, clips_per_emotion=1, seconds=1.0, size=(240, 180))
+    return root
+
+
+@pytest.fixture(scope="module")
+def cache(films: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cache")
+    told = json.loads(omsn("prepare", films, "--out", folder, "--recipe", "demo", "--jobs", "2", "--json"))
+    assert (told["prepared"], told["reused"], told["skipped"]) == (24, 0, 0)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run")
+    told = omsn("train", cache, "--out", folder, *TINY, "--set", "training.validation_share=0.34")
+    assert "WAR" in told
+    return folder
+
+
+def test_prepare_again_reuses_everything(films: Path, cache: Path) -> None:
+    told = json.loads(omsn("prepare", films, "--out", cache, "--recipe", "demo", "--jobs", "1", "--json"))
+    assert (told["prepared"], told["reused"], told["skipped"]) == (0, 24, 0)
+
+
+def test_prepare_lists_what_it_skips_and_exits_with_1(films: Path, cache: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "corpus"
+    broken.mkdir()
+    whole = sorted(films.rglob("*.mp4"))
+    shutil.copy(whole[0], broken / whole[0].name)
+    (broken / whole[1].name).write_bytes(whole[1].read_bytes()[:20000])
+    (broken / "03-01-09-01-01-01-01.wav").write_bytes(b"RIFF0000WAVE")
+    result = RUNNER.invoke(app, ["prepare", str(broken), "--out", str(tmp_path / "cache"), "--jobs", "1", "--json"])
+    told = json.loads(result.stdout)
+    assert (told["prepared"], told["skipped"], result.exit_code) == (1, 2, 1)
+    assert all(item["reason"] for item in told["skipped_files"])
+
+
+def test_crossval_writes_metrics_predictions_and_a_report(cache: Path, tmp_path: Path) -> None:
+    told = omsn("crossval", cache, "--protocol", "loso", "--out", tmp_path, "--normalise", "enrolled", *TINY)
+    assert "SVM baseline" in told
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert metrics["normalisation"] == "enrolled"
+    assert metrics["scores"]["clips"] == 24
+    assert metrics["baseline"]["name"] == "svm"
+    assert len((tmp_path / "predictions.csv").read_text().splitlines()) == 25
+    assert "<svg" in (tmp_path / "report.html").read_text()
+    assert sorted(path.stem for path in (tmp_path / "figures").glob("*.png"))
+
+
+def test_crossval_of_the_svm_on_one_modality(cache: Path, tmp_path: Path) -> None:
+    omsn("crossval", cache, "--protocol", "loso", "--out", tmp_path, "--model", "svm", "--modality", "audio")
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert (metrics["model"], metrics["modality"], metrics["parameters"]) == ("svm", "audio", None)
+
+
+def test_train_leaves_a_checkpoint_that_info_describes(run: Path) -> None:
+    told = json.loads(omsn("info", run / "checkpoint", "--json"))
+    assert told["labels"][0] == "neutral"
+    assert len(told["trained on speakers"]) == 2
+    assert "parameters" in omsn("info", run / "checkpoint")
+    assert (run / "report.html").exists()
+
+
+def test_evaluate_refuses_speakers_that_trained_the_checkpoint(run: Path, cache: Path, tmp_path: Path) -> None:
+    with pytest.raises(OmsnError, match="of its speakers trained"):
+        omsn("evaluate", run / "checkpoint", cache)
+    table = tmp_path / "predictions.csv"
+    told = json.loads(omsn("evaluate", run / "checkpoint", cache, "--allow-leaks", "--json", "--predictions", table))
+    assert told["scores"]["clips"] == 24
+    assert len(told["speakers_that_trained_it"]) == 2
+    assert table.exists()
+
+
+def test_predict_goes_on_after_a_bad_file(run: Path, films: Path, tmp_path: Path) -> None:
+    text = tmp_path / "text.mp4"
+    text.write_text("not a film")
+    film = sorted(films.rglob("*.mp4"))[0]
+    arguments = [film, text, tmp_path / "missing.mp4", "--checkpoint", run / "checkpoint"]
+    told = json.loads(omsn("predict", *arguments, "--json", "--out", tmp_path / "out", code=1))
+    window = told["predictions"][0]["windows"][0]
+    assert sum(window["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+    assert window["emotion"] == max(window["probabilities"], key=window["probabilities"].__getitem__)
+    assert window["modalities"] == ["audio", "video"]
+    assert {Path(item["path"]).name for item in told["failed"]} == {"text.mp4", "missing.mp4"}
+    assert json.loads((tmp_path / "out" / f"{film.name}.json").read_text()) == told["predictions"][0]
+
+
+def test_predict_shows_a_table_and_exits_with_0(run: Path, films: Path) -> None:
+    told = omsn("predict", sorted(films.rglob("*.mp4"))[0], "--checkpoint", run / "checkpoint")
+    assert "audio + video" in told
+
+
+def test_report_is_written_again(run: Path) -> None:
+    (run / "report.html").unlink()
+    omsn("report", run)
+    assert (run / "report.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["crossval", "CACHE", "--out", "OUT", "--protocol", "actors-5"], "unknown protocol 'actors-5'.*actors-4"),
+        (["crossval", "CACHE", "--out", "OUT", "--recipe", "papr"], "unknown recipe 'papr'.*paper"),
+        (["crossval", "CACHE", "--out", "OUT", "--set", "training.epoch=3"], "unknown setting training.epoch.*epochs"),
+        (["crossval", "CACHE", "--out", "OUT", "--seeds", "a"], "--seeds: got 'a'"),
+        (["crossval", "OUT", "--out", "OUT"], "no finished feature cache"),
+        (["prepare", "OUT", "--out", "OUT", "--corpus", "pattern"], "--template belongs to"),
+        (["prepare", "EMPTY", "--out", "OUT"], "EMPTY"),
+        (["predict", "CACHE", "--checkpoint", "EMPTY"], "no checkpoint"),
+    ],
+)
+def test_wrong_input_is_told_in_one_line(arguments: list[str], message: str, cache: Path, tmp_path: Path) -> None:
+    (tmp_path / "EMPTY").mkdir()
+    places = {"CACHE": cache, "OUT": tmp_path / "OUT", "EMPTY": tmp_path / "EMPTY"}
+    with pytest.raises(OmsnError, match=message):
+        omsn(*(places.get(argument, argument) for argument in arguments))
+
+
+def test_an_error_is_one_line_and_exit_code_1(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "omsn", "info", str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert "Traceback" not in done.stderr
+
+
+def test_version() -> None:
+    assert omsn("--version").startswith("omsn ")

@@ -1,0 +1,330 @@
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny_corpus import LABELS, NETWORK, TRAINING, labelled, samples, write_cache
+
+from omsn.config import Config, TrainingConfig
+from omsn.data.dataset import load_features
+from omsn.errors import CacheError, CheckpointError, ConfigError, InputError, LeakError
+from omsn.report.html import write_report
+from omsn.report.run import parse_metrics, read_history
+from omsn.training.crossval import cross_validate
+from omsn.training.loop import fit
+from omsn.training.out_of_fold import read_predictions
+from omsn.training.parts import make_parts
+from omsn.training.plan import Plan, Round, plan_rounds
+from omsn.training.rounds import build_network, count_parameters
+from omsn.training.state import Epoch
+from omsn.types import LabelledSample
+
+FAST = replace(TRAINING, epochs=2, batch_size=32)
+RESULTS = ("predictions.csv", "history.csv")
+
+
+class StoppedError(Exception):
+    """Somebody has pulled the plug."""
+
+
+def plan_of(cache: Path, protocol: str = "loso", training: TrainingConfig = FAST, **facts: Any) -> Plan:
+    plan = Plan(
+        cache, protocol, seeds=(0,), model="network", config=Config(network=NETWORK, training=training), recipe=""
+    )
+    return replace(plan, **facts)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_cache(tmp_path_factory.mktemp("corpus") / "cache", samples(("1", "2", "3")))
+
+
+@pytest.fixture(scope="module")
+def finished(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of the network on every speaker in turn. Not to be changed."""
+    run = tmp_path_factory.mktemp("finished")
+    cross_validate(plan_of(cache), run)
+    return run
+
+
+def same_results(first: Path, second: Path) -> bool:
+    return all((first / name).read_bytes() == (second / name).read_bytes() for name in RESULTS)
+
+
+def without_times(run: Path) -> dict[str, Any]:
+    metrics: dict[str, Any] = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
+    return {name: value for name, value in metrics.items() if not name.endswith("seconds")}
+
+
+def stop_after(rounds: int) -> Callable[[int, int, str], None]:
+    def on_fold(done: int, total: int, name: str) -> None:
+        if done == rounds:
+            raise StoppedError
+
+    return on_fold
+
+
+# ---------------------------------------------------------------- what a run gives
+
+
+def test_no_cache(tmp_path: Path) -> None:
+    with pytest.raises(CacheError, match="no finished feature cache here"):
+        cross_validate(plan_of(tmp_path / "none"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_every_clip_is_tested_once_by_a_network_that_never_heard_its_speaker(finished: Path, cache: Path) -> None:
+    predictions = read_predictions(finished / "predictions.csv")
+    assert sorted(predictions.clips) == sorted(clip.clip for clip in load_features(cache).clips)
+    assert {f"speaker-{speaker}" for speaker in predictions.speakers} == set(predictions.folds)
+    for fold in without_times(finished)["protocol"]["folds"]:
+        sides = [set(fold[f"{side}_speakers"]) for side in ("train", "validation", "test")]
+        assert sides[2] == {fold["name"].removeprefix("speaker-")}
+        assert sum(map(len, sides)) == len(set.union(*sides)) == 3
+
+
+def test_the_report_accepts_its_metrics(finished: Path) -> None:
+    content = json.loads((finished / "metrics.json").read_text(encoding="utf-8"))
+    metrics = parse_metrics(content)
+    assert metrics.labels == LABELS.names
+    assert metrics.protocol.speaker_independent
+    assert not metrics.protocol.leaky
+    assert (metrics.data.clips, metrics.data.speakers, metrics.scores.clips) == (27, 3, 27)
+    assert metrics.baseline is not None
+    assert metrics.baseline.difference is not None
+    assert metrics.parameters == count_parameters(build_network(plan_of(finished).config, features_of(content), 0))
+
+
+def features_of(content: dict[str, Any]) -> Any:
+    return load_features(Path(content["data"]["cache"]))
+
+
+def test_the_report_is_written(finished: Path, tmp_path: Path) -> None:
+    for name in ("metrics.json", *RESULTS):
+        (tmp_path / name).write_bytes((finished / name).read_bytes())
+    page = write_report(tmp_path).read_text(encoding="utf-8")
+    assert "speaker-2" in page or "leave one speaker out" in page
+
+
+def test_the_history_tells_every_epoch_of_every_fold(finished: Path) -> None:
+    rows = [(row.fold, row.epoch, row.part) for row in read_history(finished)]
+    folds = [f"speaker-{number}" for number in (1, 2, 3)]
+    assert rows == [(fold, epoch, part) for fold in folds for epoch in (1, 2) for part in ("training", "validation")]
+
+
+def test_progress_is_told(cache: Path, tmp_path: Path) -> None:
+    told: list[tuple[int, int, str]] = []
+    plan = plan_of(cache, model="svm", seeds=(4, 7))
+    cross_validate(plan, tmp_path, on_fold=lambda *progress: told.append(progress))
+    assert [(done, total) for done, total, _ in told] == [(number, 6) for number in range(1, 7)]
+    assert len({name for _, _, name in told}) == 6
+
+
+@pytest.mark.parametrize("protocol", ["loso", "random-80-20"])
+def test_two_jobs_give_what_one_job_gives(cache: Path, tmp_path: Path, protocol: str) -> None:
+    plan = plan_of(cache, protocol)
+    cross_validate(plan, tmp_path / "one", jobs=1)
+    cross_validate(plan, tmp_path / "two", jobs=2)
+    assert same_results(tmp_path / "one", tmp_path / "two")
+    assert without_times(tmp_path / "one") == without_times(tmp_path / "two")
+
+
+def test_each_seed_is_a_round_of_its_own(cache: Path, tmp_path: Path) -> None:
+    metrics = cross_validate(plan_of(cache, "random-80-20", seeds=(1, 2)), tmp_path)
+    predictions = read_predictions(tmp_path / "predictions.csv")
+    assert sorted(set(predictions.seeds.tolist())) == metrics["seeds"] == [1, 2]
+    assert len(metrics["scores"]["war"]["per_seed"]) == 2
+
+
+def test_random_folds_are_said_to_share_speakers(cache: Path, tmp_path: Path) -> None:
+    metrics = parse_metrics(cross_validate(plan_of(cache, "random-80-20", model="svm"), tmp_path))
+    assert metrics.protocol.leaky
+    assert not metrics.protocol.speaker_independent
+    assert any("speaker" in leak for leak in metrics.protocol.leaks)
+
+
+def test_svm(cache: Path, tmp_path: Path) -> None:
+    metrics = cross_validate(plan_of(cache, model="svm"), tmp_path)
+    run = parse_metrics(metrics)
+    assert (run.model, run.parameters, run.baseline) == ("svm", None, None)
+    assert metrics["scores"]["war"]["pooled"] > 0.6  # the emotions can be told apart
+    assert read_history(tmp_path) == ()
+    assert write_report(tmp_path).exists()
+
+
+def test_the_baseline_is_the_svm_on_the_same_folds(cache: Path, finished: Path, tmp_path: Path) -> None:
+    alone = cross_validate(plan_of(cache, model="svm"), tmp_path)
+    baseline = without_times(finished)["baseline"]
+    assert baseline["name"] == "svm"
+    assert baseline["scores"]["war"]["pooled"] == pytest.approx(alone["scores"]["war"]["pooled"])
+
+
+def test_without_enough_clips_for_the_svm_there_is_no_baseline(tmp_path: Path) -> None:
+    made = [one for one in samples(("1", "2", "3")) if one.clip.emotion != "sad"]
+    cache = write_cache(tmp_path / "cache", [*made, labelled("3", "sad", 1)])
+    metrics = cross_validate(plan_of(cache), tmp_path / "run")
+    assert metrics["baseline"] is None
+    assert write_report(tmp_path / "run").exists()
+
+
+# ---------------------------------------------------------------- interruption
+
+
+def test_an_interrupted_run_goes_on(cache: Path, finished: Path, tmp_path: Path) -> None:
+    with pytest.raises(StoppedError):
+        cross_validate(plan_of(cache), tmp_path, on_fold=stop_after(1))
+    done = list(tmp_path.glob("folds/*/round.json"))
+    assert done
+    times = [path.stat().st_mtime_ns for path in done]
+    cross_validate(plan_of(cache), tmp_path)
+    assert [path.stat().st_mtime_ns for path in done] == times  # not run again
+    assert same_results(tmp_path, finished)
+    assert without_times(tmp_path) == without_times(finished)
+    assert list(tmp_path.glob("folds/*/state.safetensors")) == []
+
+
+def test_a_fold_interrupted_between_epochs_goes_on(cache: Path, finished: Path, tmp_path: Path) -> None:
+    state = half_a_round(plan_of(cache), tmp_path)
+    cross_validate(plan_of(cache), tmp_path)
+    assert same_results(tmp_path, finished)
+    assert not state.exists()
+
+
+def half_a_round(plan: Plan, run: Path) -> Path:
+    """What a process that was killed after the first epoch of the second fold leaves."""
+
+    def stop(epoch: Epoch) -> None:
+        raise StoppedError
+
+    features = load_features(plan.cache)
+    one = plan_rounds(plan, features)[0][1]
+    path = run / "folds" / one.folder_name / "state.safetensors"
+    parts = make_parts(features, one.fold, plan.config.training)
+    network = build_network(plan.config, features, one.seed)
+    with pytest.raises(StoppedError):
+        fit(network, parts.train, parts.validation, plan.config.training, seed=0, state_path=path, on_epoch=stop)
+    return path
+
+
+def test_a_damaged_state_is_told(cache: Path, tmp_path: Path) -> None:
+    state = half_a_round(plan_of(cache), tmp_path)
+    state.write_bytes(state.read_bytes()[:1000])
+    with pytest.raises(CheckpointError, match="damaged training state .*delete it"):
+        cross_validate(plan_of(cache), tmp_path)
+
+
+def test_a_finished_run_is_not_run_again(cache: Path, finished: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in finished.glob("folds/*/*")}
+    results = [(finished / name).read_bytes() for name in RESULTS]
+    cross_validate(plan_of(cache), finished)
+    assert {path: path.stat().st_mtime_ns for path in finished.glob("folds/*/*")} == before
+    assert [(finished / name).read_bytes() for name in RESULTS] == results
+
+
+# ---------------------------------------------------------------- what is refused
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seeds": (1,)},
+        {"protocol": "random-80-20"},
+        {"model": "svm"},
+        {"config": Config(network=NETWORK, training=replace(FAST, learning_rate=0.01))},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_run_of_other_settings_is_refused(cache: Path, finished: Path, change: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=r"holds a run with other settings .*run\.json differs.* choose another"):
+        cross_validate(replace(plan_of(cache), **change), finished)
+
+
+def relabelled(made: tuple[LabelledSample, ...]) -> list[LabelledSample]:
+    other = {"sad": "glad", "glad": "sad"}
+    return [replace(one, clip=replace(one.clip, emotion=other.get(one.clip.emotion, "bored"))) for one in made]
+
+
+def test_a_run_of_other_data_is_refused(tmp_path: Path) -> None:
+    """As many clips, other labels: finished folds must not be taken for the new data's."""
+    made = samples(("1", "2", "3"))
+    plan = plan_of(write_cache(tmp_path / "cache", made), model="svm")
+    cross_validate(plan, tmp_path / "run")
+    write_cache(tmp_path / "cache", relabelled(made))
+    with pytest.raises(ConfigError, match="holds a run with other settings"):
+        cross_validate(plan, tmp_path / "run")
+
+
+def test_data_that_changed_are_read_again(tmp_path: Path) -> None:
+    """One process keeps the corpus in memory, but not for longer than it is the same."""
+    made = samples(("1", "2", "3"))
+    plan = plan_of(write_cache(tmp_path / "cache", made), model="svm")
+    cross_validate(plan, tmp_path / "first")
+    write_cache(tmp_path / "cache", relabelled(made))
+    cross_validate(plan, tmp_path / "second")
+    first, second = (csv_truth(tmp_path / run / "predictions.csv") for run in ("first", "second"))
+    assert first != second
+
+
+def csv_truth(path: Path) -> dict[str, str]:
+    with path.open(newline="") as file:
+        return {row["clip"]: row["truth"] for row in csv.DictReader(file)}
+
+
+def test_a_plan_that_fails_claims_no_folder(cache: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="unknown protocol 'los'"):
+        cross_validate(plan_of(cache, "los", model="svm"), tmp_path)
+    with pytest.raises(InputError, match="protocol actors-emobox: its groups are RAVDESS actors"):
+        cross_validate(plan_of(cache, "actors-emobox", model="svm"), tmp_path)
+    assert cross_validate(plan_of(cache, model="svm"), tmp_path)["protocol"]["name"] == "loso"
+
+
+def test_the_same_trial_twice_is_a_leak(tmp_path: Path) -> None:
+    """The sound-only and the picture-only copy of each performance, as RAVDESS has them."""
+    made = [labelled(s, e, r, statement="door", corpus="ours") for s in "123" for e in LABELS.names for r in (1, 2)]
+    copies = [replace(one, clip=replace(one.clip, clip=f"{one.clip.clip}-copy", audio="copy.wav")) for one in made]
+    copies = [replace(one, clip=replace(one.clip, audio=f"{one.clip.clip}.wav")) for one in copies]
+    plan = plan_of(write_cache(tmp_path / "cache", [*made, *copies]), "random-80-20", model="svm")
+    with pytest.raises(LeakError, match=r"parts share what the protocol keeps apart .*x trial"):
+        cross_validate(plan, tmp_path / "run")
+    metrics = cross_validate(replace(plan, allow_leaks=True), tmp_path / "run")
+    assert "trial" in metrics["protocol"]["leaks"][0]
+
+
+# ---------------------------------------------------------------- names
+
+
+@pytest.mark.parametrize(
+    "speakers", [("a b", "a_b", "a.b"), ("A", "a", "b"), ("ä", "ö", "ü"), ("1/2", "1\\2", ".."), ("x" * 300, "y", "z")]
+)
+def test_any_speaker_has_a_folder_of_its_own(tmp_path: Path, speakers: tuple[str, ...]) -> None:
+    plan = plan_of(write_cache(tmp_path / "cache", samples(speakers)), model="svm")
+    metrics = cross_validate(plan, tmp_path / "run")
+    assert metrics["scores"]["clips"] == 27
+    folders = [path.name for path in (tmp_path / "run" / "folds").iterdir()]
+    assert len({name.lower() for name in folders}) == 3
+
+
+def test_plain_folds_have_plain_folders(cache: Path) -> None:
+    rounds, _ = plan_rounds(plan_of(cache), load_features(cache))
+    assert [one.folder_name for one in rounds] == [f"seed-0_speaker-{number}" for number in (1, 2, 3)]
+    assert Round(3, rounds[0].fold).folder_name == "seed-3_speaker-1"
+
+
+def test_speakers_of_one_name_in_two_corpora_are_two_people(tmp_path: Path) -> None:
+    made = [
+        labelled(speaker, emotion, repetition, corpus=corpus)
+        for corpus in ("x", "y")
+        for speaker in "12"
+        for emotion in LABELS.names
+        for repetition in (1, 2)
+    ]
+    plan = plan_of(write_cache(tmp_path / "cache", made), model="svm")
+    metrics = parse_metrics(cross_validate(plan, tmp_path / "run"))
+    assert not metrics.protocol.leaky
+    assert [row.speaker for row in metrics.scores.per_speaker] == ["x-1", "x-2", "y-1", "y-2"]
+    assert metrics.scores.speakers == 4
