@@ -88,6 +88,8 @@ class AudioFeatures(_Checked):
     """Length of an analysis frame in seconds."""
     hop_s: float = bounded(0.02, 0.005, 0.05)
     """Distance between frames in seconds."""
+    frames_per_row: int = bounded(1, 1, 16)
+    """Neighbouring frames averaged into one row of features, for speed."""
     n_mels: int = bounded(40, 10, 128)
     """Bands of the mel filter bank."""
     n_mfcc: int = bounded(20, 5, 40)
@@ -168,7 +170,7 @@ class EncoderConfig(_Checked):
     """Channels of these convolutions."""
     conv_kernel: int = bounded(5, 1, 15)
     """Their length in frames; odd."""
-    frame_group: int = bounded(2, 1, 8)
+    frame_group: int = bounded(1, 1, 8)
     """Neighbouring frames averaged into one before the convolutions and the BiLSTM, for speed."""
     recurrent: bool = True
     """Use the BiLSTM; without it the frames themselves are pooled."""
@@ -242,7 +244,7 @@ class ClassifierConfig(_Checked):
 class NetworkConfig:
     """Batch to logits."""
 
-    audio: EncoderConfig = EncoderConfig(frame_group=4)
+    audio: EncoderConfig = EncoderConfig()
     video: EncoderConfig = EncoderConfig()
     fusion: FusionConfig = FusionConfig()
     classifier: ClassifierConfig = ClassifierConfig()

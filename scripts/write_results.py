@@ -231,7 +231,7 @@ def readme_table(runs: Sequence[Recorded]) -> str:
     asked = [f"{score}, `{mode}`" for mode in NORMALISATIONS for score in ("WAR [95%]", "UAR [95%]", "one-vs-rest")]
     rows = tuple((row.split, row.model, *_cells(row.scores)) for row in _readme_rows(plain))
     others = len(runs) - len(plain)
-    rest = f" {others} runs with changed settings are there too." if others else ""
+    rest = f" Recorded with changed settings: {others}." if others else ""
     note = f"Every run with its classes, seeds and intervals: {_link()}.{rest}"
     return to_markdown(Table(("corpus and split", "model", *asked), rows, notes=(note,))).strip()
 

@@ -110,7 +110,7 @@ def test_predict_goes_on_after_a_bad_file(run: Path, films: Path, tmp_path: Path
     text = tmp_path / "text.mp4"
     text.write_text("not a film")
     film = sorted(films.rglob("*.mp4"))[0]
-    arguments = [film, text, tmp_path / "missing.mp4", "--checkpoint", run / "checkpoint"]
+    arguments: list[str | Path] = [film, text, tmp_path / "missing.mp4", "--checkpoint", run / "checkpoint"]
     told = json.loads(omsn("predict", *arguments, "--json", "--out", tmp_path / "out", code=1))
     window = told["predictions"][0]["windows"][0]
     assert sum(window["probabilities"].values()) == pytest.approx(1, abs=1e-5)
@@ -148,7 +148,7 @@ def test_wrong_input_is_told_in_one_line(arguments: list[str], message: str, cac
     (tmp_path / "EMPTY").mkdir()
     places = {"CACHE": cache, "OUT": tmp_path / "OUT", "EMPTY": tmp_path / "EMPTY"}
     with pytest.raises(OmsnError, match=message):
-        omsn(*(places.get(argument, argument) for argument in arguments))
+        omsn(*(str(places.get(argument, argument)) for argument in arguments))
 
 
 def test_an_error_is_one_line_and_exit_code_1(tmp_path: Path) -> None:

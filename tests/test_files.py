@@ -51,6 +51,6 @@ def test_trouble_half_way_leaves_the_older_file(
         raise trouble
 
     monkeypatch.setattr(Path, "write_bytes", half)
-    with pytest.raises(type(trouble), match="No space left|Ctrl-C"):
+    with pytest.raises(type(trouble), match=r"No space left|Ctrl-C"):
         replace_file(tmp_path / "file", b"newer")
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("file", b"older")]

@@ -54,7 +54,7 @@ def drop_modalities(batch: Batch, share: float, generator: Generator) -> Batch:
 
 
 def _disturb(frames: Tensor, mask: Tensor, config: AugmentConfig, generator: Generator) -> Tensor:
-    """Noise on every value, an offset of every column, blanked stretches, and 0 where masked. (B, T, F) to (B, T, F)."""
+    """Noise, an offset of every column, blanked stretches, and 0 where masked. (B, T, F) to (B, T, F)."""
     noisy = frames + config.noise * torch.randn(frames.shape, generator=generator)
     if config.shift > 0:
         noisy = noisy + config.shift * torch.randn(len(frames), 1, frames.shape[2], generator=generator)

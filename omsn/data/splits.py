@@ -101,7 +101,7 @@ def make_folds(clips: Sequence[Clip], protocol: str, seed: int, validation_share
 
 
 def hold_out(clips: Sequence[Clip], share: float, seed: int) -> Fold:
-    """One fold that trains on all but a share of the speakers (of the clips, where speakers are unknown), its test part.
+    """One fold: a share of the speakers (of the clips, where speakers are unknown) is its test part.
 
     Raises:
         InputError: nothing is left to train on, or nothing is held out.

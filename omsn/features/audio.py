@@ -7,6 +7,7 @@ octaves, shares), so clips can be compared, and a stream gives the same numbers 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from omsn.config import AudioFeatures
 from omsn.errors import InputError
@@ -38,7 +39,7 @@ def audio_stream(sound: Sound, config: AudioFeatures) -> Stream:
         config: frame sizes and numbers of bands.
 
     Returns:
-        (1 + n // hop, F) with the columns of ``audio_columns``.
+        (ceil((1 + n // hop) / config.frames_per_row), F) with the columns of ``audio_columns``.
 
     Raises:
         InputError: the sound has another rate.
@@ -69,5 +70,14 @@ def audio_stream(sound: Sound, config: AudioFeatures) -> Stream:
             *(spectral.flatness_db(power), spectral.flux_db(logmel), spectral.contrast_db(magnitude, rate_hz)),
         ]
     )  # (T, F)
-    times_s: Seconds = sound.start_s + np.arange(len(values), dtype=np.float64) * hop / rate_hz
-    return Stream(values.astype(np.float32), np.ones(len(values), np.bool_), times_s, columns)
+    frame_times_s: Seconds = sound.start_s + np.arange(len(values), dtype=np.float64) * hop / rate_hz
+    rows, times_s = (_means(array, config.frames_per_row) for array in (values, frame_times_s))
+    return Stream(rows.astype(np.float32), np.ones(len(rows), np.bool_), times_s, columns)
+
+
+def _means(frames: NDArray[np.float64], size: int) -> NDArray[np.float64]:
+    """Means over groups of ``size`` neighbours along the first axis; the last group may be smaller."""
+    starts = np.arange(0, len(frames), size)
+    counts = np.minimum(size, len(frames) - starts)
+    sums: NDArray[np.float64] = np.add.reduceat(frames, starts, axis=0)
+    return sums / counts.reshape(-1, *[1] * (frames.ndim - 1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from omsn.config import Config
 from omsn.data.dataset import FeatureSet, load_features
+from omsn.data.prepare import INDEX_NAME, MANIFEST_NAME
 from omsn.errors import InputError
 from omsn.files import replace_file
 from omsn.training.loop import fit, predict_probabilities
@@ -26,6 +28,10 @@ from omsn.training.plan import Plan, Round, plan_rounds
 from omsn.training.rounds import build_network, count_parameters, out_of_fold, svm_round
 from omsn.training.run_folder import claim, describe_run, join_histories, write_history
 from omsn.training.summary import compare, headline_only, summarise
+
+logger = logging.getLogger(__name__)
+
+STATE_NAME = "state.safetensors"
 
 OnFold = Callable[[int, int, str], None]
 
@@ -44,14 +50,14 @@ def cross_validate(plan: Plan, run: Path, *, jobs: int = 1, on_fold: OnFold | No
 
     Raises:
         LeakError: the folds share what the protocol keeps apart.
-        ConfigError: ``run`` holds a cross-validation with other settings.
+        ConfigError: ``run`` holds a run with other settings or data.
         InputError: the protocol does not fit the corpus.
     """
     started = time.monotonic()
-    features = load_features(plan.cache)
+    features = _features(plan.cache)
     plan = replace(plan, config=replace(plan.config, pipeline=features.pipeline))
-    claim(run, plan, features)
     rounds, leaks = plan_rounds(plan, features)
+    claim(run, plan, features)
     seconds = 0.0
     for done, (one, spent_s) in enumerate(_run_all(plan, rounds, run, jobs), start=1):
         seconds += spent_s
@@ -94,41 +100,44 @@ def _run_round(plan: Plan, one: Round, folder: Path) -> tuple[str, float]:
     if plan.model == "svm":
         probabilities, parameters = svm_round(features, one.fold, plan.config.training, one.seed), None
     else:
-        state_path = folder / "state.safetensors"
-        probabilities, parameters = _network_round(plan.config, features, one, state_path, folder / "history.csv")
-        state_path.unlink()
+        probabilities, parameters = _network_round(plan.config, features, one, folder)
     write_predictions(out_of_fold(features, one.fold, one.seed, probabilities), folder / "predictions.csv")
     facts = {"seconds": time.monotonic() - started, "parameters": parameters}
     replace_file(done, json.dumps(facts).encode())
+    (folder / STATE_NAME).unlink(missing_ok=True)
     return one.folder_name, float(facts["seconds"] or 0)
 
 
-@lru_cache(maxsize=1)
 def _features(cache: Path) -> FeatureSet:
-    """One process reads the corpus once."""
+    """The corpus; one process reads it once, and again where it has changed."""
+    files = (cache / INDEX_NAME, cache / MANIFEST_NAME)
+    return _load_once(cache, tuple(file.stat().st_mtime_ns for file in files if file.exists()))
+
+
+@lru_cache(maxsize=1)
+def _load_once(cache: Path, modified_ns: tuple[int, ...]) -> FeatureSet:
     return load_features(cache)
 
 
-def _network_round(
-    config: Config, features: FeatureSet, one: Round, state_path: Path, history_path: Path
-) -> tuple[NDArray[np.floating], int]:
+def _network_round(config: Config, features: FeatureSet, one: Round, folder: Path) -> tuple[NDArray[np.floating], int]:
     """Probabilities of the test part, and the number of the network's parameters."""
     parts = make_parts(features, one.fold, config.training)
-    network = build_network(config, features, one.seed)
+    assert parts.test is not None  # every fold of a protocol has a test part
+    network, state_path = build_network(config, features, one.seed), folder / STATE_NAME
     fitted = fit(network, parts.train, parts.validation, config.training, seed=one.seed, state_path=state_path)
-    write_history(history_path, one.seed, one.fold.name, fitted.history)
-    if parts.test is None:
-        raise InputError(f"{one.fold.name}: no test clips")
+    write_history(folder / "history.csv", one.seed, one.fold.name, fitted.history)
     return predict_probabilities(network, parts.test, config.training).numpy(), count_parameters(network)
 
 
-def _baseline(plan: Plan, features: FeatureSet, rounds: Sequence[Round], ours: OutOfFold) -> dict[str, Any]:
-    """The SVM on the same folds, with the paired difference."""
-    parts = [
-        out_of_fold(features, one.fold, one.seed, svm_round(features, one.fold, plan.config.training, one.seed))
-        for one in rounds
-    ]
-    theirs = join(parts)
+def _baseline(plan: Plan, features: FeatureSet, rounds: Sequence[Round], ours: OutOfFold) -> dict[str, Any] | None:
+    """The SVM on the same folds, with the paired difference; None where a fold has too few clips for it."""
+    settings = plan.config.training
+    try:
+        answers = [svm_round(features, one.fold, settings, one.seed) for one in rounds]
+    except InputError as error:
+        logger.warning("no baseline beside the network: %s", error)
+        return None
+    theirs = join([out_of_fold(features, one.fold, one.seed, said) for one, said in zip(rounds, answers, strict=True)])
     scores = headline_only(summarise(theirs, features.labels))
     return {"name": "svm", "scores": scores, "difference": compare(ours, theirs)}
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import string
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,6 +14,9 @@ from omsn.data.leakage import check_leaks
 from omsn.data.splits import PROTOCOLS, Fold, make_folds
 
 Model = Literal["network", "svm"]
+
+_SAFE = frozenset(string.ascii_lowercase + string.digits + "-_+")
+_LONGEST = 60
 
 
 @dataclass(frozen=True)
@@ -46,8 +51,10 @@ class Round:
 
     @property
     def folder_name(self) -> str:
-        """A name that any speaker's name fits into."""
-        safe = "".join(char if char.isalnum() or char in "-_" else "_" for char in self.fold.name)
+        """A name of its own on every file system, whatever the speakers are called."""
+        safe = "".join(char if char in _SAFE else "_" for char in self.fold.name)[:_LONGEST]
+        if safe != self.fold.name:
+            safe += "-" + hashlib.sha256(self.fold.name.encode()).hexdigest()[:8]
         return f"seed-{self.seed}_{safe}"
 
 
@@ -64,8 +71,14 @@ def plan_rounds(plan: Plan, features: FeatureSet) -> tuple[list[Round], tuple[st
     for seed in plan.seeds:
         for fold in make_folds(features.clips, plan.protocol, seed, share):
             found = check_leaks(features.clips, fold, kept_apart, plan.allow_leaks)
-            tested = [leak for leak in found if "test" in leak.sides]
+            tested = sorted((leak for leak in found if "test" in leak.sides), key=lambda leak: not leak.forbidden)
             if tested:
                 leaks.append(f"{fold.name} (seed {seed}): {len(tested)} leaks, such as: {tested[0]}")
             rounds.append(Round(seed, fold))
     return rounds, tuple(leaks)
+
+
+def speaker_names(features: FeatureSet) -> list[str]:
+    """Speaker of each sample; with the corpus where there are several: one name in two corpora is two people."""
+    several = len({clip.corpus for clip in features.clips}) > 1
+    return [f"{clip.corpus}-{clip.speaker}" if several and clip.speaker else clip.speaker for clip in features.clips]

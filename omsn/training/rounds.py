@@ -12,6 +12,7 @@ from omsn.data.splits import Fold
 from omsn.models.network import Network, Sizes
 from omsn.training.out_of_fold import OutOfFold
 from omsn.training.parts import targets_of
+from omsn.training.plan import speaker_names
 from omsn.training.svm import fit_svm, part_statistics, svm_probabilities
 
 
@@ -39,12 +40,12 @@ def svm_round(features: FeatureSet, fold: Fold, config: TrainingConfig, seed: in
 
 def out_of_fold(features: FeatureSet, fold: Fold, seed: int, probabilities: NDArray[np.floating]) -> OutOfFold:
     """The table of what was said of a fold's test part."""
-    clips = [features.samples[index].clip for index in fold.test]
+    clips, speakers = [features.samples[index].clip for index in fold.test], speaker_names(features)
     probabilities = probabilities.astype(np.float64)
     return OutOfFold(
         features.labels,
         clips=np.array([clip.clip for clip in clips]),
-        speakers=np.array([clip.speaker for clip in clips]),
+        speakers=np.array([speakers[index] for index in fold.test]),
         sexes=np.array([clip.sex for clip in clips]),
         folds=np.array([fold.name] * len(clips)),
         seeds=np.full(len(clips), seed),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 from collections.abc import Sequence
@@ -10,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from omsn.data.dataset import FeatureSet
+from omsn.data.prepare import INDEX_NAME, MANIFEST_NAME
 from omsn.data.splits import PROTOCOLS
 from omsn.errors import ConfigError
 from omsn.files import replace_file
 from omsn.recipes import to_dict
-from omsn.training.plan import Plan, Round
+from omsn.training.plan import Plan, Round, speaker_names
 from omsn.training.state import Epoch
 from omsn.version import __version__
 
@@ -25,21 +27,31 @@ HELD_OUT_TITLE = "one model on everything but a few speakers"
 
 
 def claim(run: Path, plan: Plan, features: FeatureSet) -> None:
-    """Note in the run's folder what it is of; refuse a folder that holds another run."""
+    """Note in the run's folder what it is of.
+
+    Raises:
+        ConfigError: the folder holds a run of other settings or other data.
+    """
     facts = {
         "protocol": plan.protocol,
         "model": plan.model,
         "seeds": list(plan.seeds),
         "config": to_dict(plan.config),
-        "clips": len(features.samples),
+        "data": _digest(Path(features.source)),
     }
     path = run / "run.json"
     text = json.dumps(facts, sort_keys=True, indent=1) + "\n"
     if path.exists() and path.read_text(encoding="utf-8") != text:
         raise ConfigError(
-            f"{run}: holds a run with other settings ({path.name} differs); choose another --out or delete it"
+            f"{run}: holds a run with other settings or data ({path.name} differs); choose another --out or delete it"
         )
     replace_file(path, text.encode())
+
+
+def _digest(cache: Path) -> str:
+    """Changes with the clips, labels and features of a prepared corpus: its index names entries by their content."""
+    files = ((cache / name).read_bytes() for name in (INDEX_NAME, MANIFEST_NAME))
+    return hashlib.sha256(b"".join(files)).hexdigest()
 
 
 def describe_run(plan: Plan, features: FeatureSet, rounds: Sequence[Round], leaks: tuple[str, ...]) -> dict[str, Any]:
@@ -73,8 +85,10 @@ def describe_run(plan: Plan, features: FeatureSet, rounds: Sequence[Round], leak
 
 
 def _describe_fold(features: FeatureSet, one: Round) -> dict[str, Any]:
+    names = speaker_names(features)
+
     def speakers(indices: Sequence[int]) -> list[str]:
-        return sorted({features.samples[index].clip.speaker for index in indices})
+        return sorted({names[index] for index in indices})
 
     fold = one.fold
     return {

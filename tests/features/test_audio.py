@@ -156,3 +156,12 @@ def test_real_clip_agrees_with_librosa() -> None:
     assert surely_voiced.sum() > 10
     octaves_apart = np.abs(f0_log2 - np.log2(reference * 2 / CONFIG.pitch_low_hz))[surely_voiced]
     assert (octaves_apart < 1 / 24).mean() > 0.9
+
+
+def test_rows_are_means_of_neighbouring_frames(voice_samples: Floats) -> None:
+    frames = stream_of(voice_samples, AudioFeatures())
+    rows = stream_of(voice_samples, AudioFeatures(frames_per_row=4))
+    assert len(rows) == -(-len(frames) // 4)
+    np.testing.assert_allclose(rows.values[1], frames.values[4:8].mean(axis=0), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(rows.values[-1], frames.values[4 * (len(rows) - 1) :].mean(axis=0), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(rows.times_s[1], frames.times_s[4:8].mean())

@@ -126,7 +126,7 @@ def test_changed_settings_are_named_and_kept_out_of_the_readme(root: Path) -> No
     results.main([make_run(root, "plain"), make_run(root, "no-bcpw", config=config)], root)
     assert "`no-bcpw` changes its recipe: `network.fusion.bcpw=false`" in page_of(root)
     assert len(rows_of(root)) == 2
-    assert "1 runs with changed settings are there too" in readme_of(root)
+    assert "Recorded with changed settings: 1." in readme_of(root)
 
 
 def test_only_changed_runs_leave_a_link(root: Path) -> None:

@@ -214,7 +214,7 @@ def half_a_round(plan: Plan, run: Path) -> Path:
 def test_a_damaged_state_is_told(cache: Path, tmp_path: Path) -> None:
     state = half_a_round(plan_of(cache), tmp_path)
     state.write_bytes(state.read_bytes()[:1000])
-    with pytest.raises(CheckpointError, match="damaged training state .*delete it"):
+    with pytest.raises(CheckpointError, match=r"damaged training state .*delete it"):
         cross_validate(plan_of(cache), tmp_path)
 
 
@@ -240,7 +240,9 @@ def test_a_finished_run_is_not_run_again(cache: Path, finished: Path) -> None:
     ids=lambda change: next(iter(change)),
 )
 def test_a_run_of_other_settings_is_refused(cache: Path, finished: Path, change: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match=r"holds a run with other settings .*run\.json differs.* choose another"):
+    with pytest.raises(
+        ConfigError, match=r"holds a run with other settings or data .*run\.json differs.* choose another"
+    ):
         cross_validate(replace(plan_of(cache), **change), finished)
 
 
