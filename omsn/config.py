@@ -285,7 +285,7 @@ class AugmentConfig(_Checked):
 class TrainingConfig(_Checked):
     """The training loop."""
 
-    epochs: int = bounded(60, 1, 10000)
+    epochs: int = bounded(50, 1, 10000)
     """Passes over the training part."""
     batch_size: int = bounded(64, 1, 4096)
     """Clips in a step."""
@@ -303,9 +303,9 @@ class TrainingConfig(_Checked):
     """Share of each target spread over all classes."""
     auxiliary: float = tunable(0.3, 0.0, 2.0)
     """Weight of the losses of each modality's own head."""
-    average: float = bounded(0.0, 0.0, 0.9999)
+    average: float = bounded(0.98, 0.0, 0.9999)
     """Decay of the running average of the weights that is evaluated and kept; 0 keeps the weights themselves."""
-    validation_share: float = bounded(0.15, 0.0, 0.5)
+    validation_share: float = bounded(0.0625, 0.0, 0.5)
     """Part of the training speakers (or clips, where speakers are shared) kept for validation."""
     keep: Literal["best", "last"] = "last"
     """Weights kept: those of the epoch with the lowest validation loss, or of the last epoch."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass
@@ -78,8 +79,9 @@ def prepare(
 
     Raises:
         CacheError: the cache cannot be written, or a worker was killed; what was finished is kept.
-        InputError: no clip could be read.
+        InputError: no clip could be read, two clips share a name, or a clip has no emotion.
     """
+    _check(clips, jobs)
     outcomes: list[_Outcome] = []
     try:
         (cache / ENTRIES_FOLDER).mkdir(parents=True, exist_ok=True)
@@ -105,6 +107,19 @@ def prepare(
         raise InputError(f"{cache}: none of {len(clips)} clips could be prepared: {reasons}")
     reused = sum(outcome.reused for outcome in outcomes)
     return Prepared(cache, len(keys) - reused, reused, tuple(sorted(skipped, key=lambda skip: skip.path)))
+
+
+def _check(clips: Sequence[Clip], jobs: int) -> None:
+    """Refuse before the long work what the manifest would refuse after it."""
+    repeated = sorted(name for name, count in Counter(clip.clip for clip in clips).items() if count > 1)
+    nameless = sorted(clip.clip for clip in clips if not clip.emotion)
+    if repeated or nameless:
+        raise InputError(
+            f"clips to prepare: {len(repeated)} names stand twice ({', '.join(repeated[:3])}), "
+            f"{len(nameless)} have no emotion ({', '.join(nameless[:3])}); name each clip once, with its emotion"
+        )
+    if jobs == 0:
+        raise InputError("jobs: got 0, expected at least 1 (or -1 for one process a core)")
 
 
 def _outcomes(

@@ -24,7 +24,7 @@ from omsn.config import AudioFeatures, PipelineConfig
 from omsn.data.dataset import load_features
 from omsn.data.manifest import read_manifest
 from omsn.data.prepare import ENTRIES_FOLDER, INDEX_NAME, MANIFEST_NAME, prepare
-from omsn.errors import CacheError, InputError, ManifestError
+from omsn.errors import CacheError, InputError
 from omsn.features.cache import entry_key, read_entry
 from omsn.types import Clip
 
@@ -217,10 +217,15 @@ def test_a_corpus_without_a_usable_clip_is_refused(tmp_path: Path) -> None:
     assert contents(tmp_path / "cache") == {}
 
 
-def test_two_clips_of_one_name_are_refused(clips: list[Clip], tmp_path: Path) -> None:
-    twin = replace(clips[1], clip=clips[0].clip)
-    with pytest.raises(ManifestError, match="clip 'clip_00' stands on line 2 too"):
-        prepare([clips[0], twin], tmp_path / "cache", CONFIG)
+def test_a_name_that_stands_twice_is_refused_before_any_work(clips: list[Clip], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"1 names stand twice \(clip_00\), 1 have no emotion \(clip_01\)"):
+        prepare([clips[0], clips[0], replace(clips[1], emotion="")], tmp_path / "cache", CONFIG)
+    assert not (tmp_path / "cache").exists()
+
+
+def test_no_jobs_are_refused(clips: list[Clip], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="jobs: got 0"):
+        prepare(clips, tmp_path, CONFIG, jobs=0)
 
 
 def test_a_cache_folder_that_cannot_be_made(clips: list[Clip], tmp_path: Path) -> None:
