@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 
 import torch
 from torch import Generator, Tensor, nn
@@ -33,7 +34,7 @@ FUSION = FusionConfig(
     maps=2,
     width=8,
     max_growth=2,
-    stages=3,
+    stages=2,
     cardinality=2,
     bcpw=True,
     transformer=True,
@@ -54,7 +55,7 @@ def with_matrix(steps: int, channels: int, maps: int) -> NetworkConfig:
 
 
 VARIANTS: dict[str, NetworkConfig] = {
-    "mpdrf": NETWORK,
+    "mpdrf": replace(NETWORK, fusion=replace(FUSION, stages=3)),
     "concatenation": replace(NETWORK, fusion=replace(FUSION, kind="concatenation")),
     "no recurrent": with_encoder(replace(ENCODER, recurrent=False)),
     "no convolutions": with_encoder(replace(ENCODER, conv_layers=0)),
@@ -63,7 +64,7 @@ VARIANTS: dict[str, NetworkConfig] = {
     "two BiLSTM layers": with_encoder(replace(ENCODER, lstm_layers=2)),
     "no bcpw": replace(NETWORK, fusion=replace(FUSION, bcpw=False)),
     "no transformer": replace(NETWORK, fusion=replace(FUSION, transformer=False)),
-    "not dense": replace(NETWORK, fusion=replace(FUSION, dense=False)),
+    "not dense": replace(NETWORK, fusion=replace(FUSION, stages=3, dense=False)),
     "one stage": replace(NETWORK, fusion=replace(FUSION, stages=1)),
     "no attention": replace(NETWORK, classifier=replace(CLASSIFIER, attention=False)),
     "no blocks": replace(NETWORK, classifier=replace(CLASSIFIER, blocks=0)),
@@ -77,11 +78,15 @@ def build(config: NetworkConfig = NETWORK, seed: int = 0) -> Network:
     return Network(SIZES, config).eval()
 
 
-def awake(config: NetworkConfig = NETWORK, seed: int = 0) -> Network:
+def stirred(config: NetworkConfig = NETWORK, seed: int = 0) -> Network:
     """A network whose branches that start at 0 are at work."""
     network = build(config, seed)
     stir(network)
     return network
+
+
+awake = cache(stirred)
+"""The same network each time, for tests that only ask it."""
 
 
 def stir(module: nn.Module) -> None:
