@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import string
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from omsn.config import Config
 from omsn.data.dataset import FeatureSet
 from omsn.data.leakage import check_leaks
 from omsn.data.splits import PROTOCOLS, Fold, make_folds
+from omsn.recipes import to_dict
 
 Model = Literal["network", "svm"]
+
+logger = logging.getLogger(__name__)
 
 _SAFE = frozenset(string.ascii_lowercase + string.digits + "-_+")
 _LONGEST = 60
@@ -56,6 +61,28 @@ class Round:
         if safe != self.fold.name:
             safe += "-" + hashlib.sha256(self.fold.name.encode()).hexdigest()[:8]
         return f"seed-{self.seed}_{safe}"
+
+
+def on_features(plan: Plan, features: FeatureSet) -> Plan:
+    """The plan with the pipeline settings that made the features; a warning where the recipe asks for others."""
+    asked, made = _flat(to_dict(plan.config.pipeline)), _flat(to_dict(features.pipeline))
+    changed = [f"{name} is {made[name]}, not {asked[name]}" for name in asked if asked[name] != made[name]]
+    if changed:
+        logger.warning(
+            "%s was prepared with other settings than recipe %s asks for, and is used as it is: %s",
+            features.source,
+            plan.recipe,
+            "; ".join(changed),
+        )
+    return replace(plan, config=replace(plan.config, pipeline=features.pipeline))
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "pipeline.") -> dict[str, Any]:
+    """Nested settings under dotted names."""
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {prefix + name: value}
+    return flat
 
 
 def plan_rounds(plan: Plan, features: FeatureSet) -> tuple[list[Round], tuple[str, ...]]:
