@@ -271,6 +271,8 @@ class AugmentConfig(_Checked):
     """Standard deviation of the noise added to every value, in standard deviations of its column."""
     shift: float = tunable(0.0, 0.0, 2.0)
     """Standard deviation of an offset of each column for the whole clip: another speaker's voice and face."""
+    mirror: float = bounded(0.5, 0.0, 1.0)
+    """Share of clips whose face is mirrored."""
     time_masks: int = bounded(2, 0, 10)
     """Stretches of frames blanked in each modality of a clip."""
     time_mask_share: float = bounded(0.12, 0.0, 0.5)

@@ -7,21 +7,27 @@ import torch
 from torch import Generator, Tensor
 
 from omsn.config import AugmentConfig
+from omsn.features.mirror import Mirror
 from omsn.models.batch import Batch
 
 
-def augment(batch: Batch, targets: Tensor, config: AugmentConfig, generator: Generator) -> tuple[Batch, Tensor]:
-    """Mixup, noise, time masks and modality dropout, in this order.
+def augment(
+    batch: Batch, targets: Tensor, config: AugmentConfig, generator: Generator, mirror: Mirror | None = None
+) -> tuple[Batch, Tensor]:
+    """Mirrored faces, mixup, modality dropout, noise and time masks, in this order.
 
     Args:
         batch: B clips; not changed.
         targets: (B, K) soft targets.
         config: how much of each.
         generator: source of all randomness.
+        mirror: what the face's columns become when the face is mirrored; None leaves faces as they are.
 
     Returns:
         The changed batch and the targets that belong to it.
     """
+    if config.mirror > 0 and mirror is not None:
+        batch = mirror_faces(batch, mirror, config.mirror, generator)
     if config.mixup > 0:
         batch, targets = mix(batch, targets, config.mixup, generator)
     if config.modality_dropout > 0:
@@ -29,6 +35,13 @@ def augment(batch: Batch, targets: Tensor, config: AugmentConfig, generator: Gen
     audio = _disturb(batch.audio, batch.audio_mask, config, generator)
     video = _disturb(batch.video, batch.video_mask, config, generator)
     return Batch(audio, batch.audio_mask, video, batch.video_mask), targets
+
+
+def mirror_faces(batch: Batch, mirror: Mirror, share: float, generator: Generator) -> Batch:
+    """Mirror the faces of a share of the clips. Standardised values stand for deviations, and those are mirrored."""
+    mirrored = batch.video[:, :, torch.from_numpy(mirror.order)] * torch.from_numpy(mirror.sign)  # (B, T, F)
+    chosen = torch.rand(len(batch), 1, 1, generator=generator) < share
+    return Batch(batch.audio, batch.audio_mask, torch.where(chosen, mirrored, batch.video), batch.video_mask)
 
 
 def mix(batch: Batch, targets: Tensor, alpha: float, generator: Generator) -> tuple[Batch, Tensor]:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from omsn.config import Modality
 from omsn.errors import InputError
+from omsn.features.mirror import Mirror
 from omsn.models.batch import Batch
 from omsn.types import Sample, Stream
 
@@ -23,11 +24,13 @@ class PaddedSet:
         whole: all n clips as one batch.
         targets: (n,) class numbers.
         names: n clip names, for messages.
+        mirror: what the face's columns become when the face is mirrored; None where that is not known.
     """
 
     whole: Batch
     targets: Tensor
     names: tuple[str, ...]
+    mirror: Mirror | None = None
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -50,7 +53,9 @@ def pad(samples: Sequence[Sample], targets: Sequence[int], modality: Modality = 
     Raises:
         InputError: no samples, or samples with different feature columns.
     """
-    return PaddedSet(pad_batch(samples, modality), torch.tensor(targets), tuple(sample.clip for sample in samples))
+    batch = pad_batch(samples, modality)
+    names = tuple(sample.clip for sample in samples)
+    return PaddedSet(batch, torch.tensor(targets), names, Mirror.of(samples[0].video.columns))
 
 
 def pad_batch(samples: Sequence[Sample], modality: Modality = "both") -> Batch:

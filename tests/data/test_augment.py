@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -7,10 +8,11 @@ from hypothesis import strategies as st
 from torch import Generator, Tensor
 
 from omsn.config import AugmentConfig
-from omsn.data.augment import augment, drop_modalities, mix
+from omsn.data.augment import augment, drop_modalities, mirror_faces, mix
+from omsn.features.mirror import Mirror
 from omsn.models.batch import Batch
 
-OFF = AugmentConfig(noise=0, shift=0, time_masks=0, mixup=0, modality_dropout=0)
+OFF = AugmentConfig(noise=0, shift=0, mirror=0, time_masks=0, mixup=0, modality_dropout=0)
 CONFIGS = [
     AugmentConfig(),
     OFF,
@@ -168,3 +170,23 @@ def test_modality_dropout_never_takes_what_is_left(seed: int, share: float) -> N
             assert has == had
         assert any(has)
     assert not (dropped.audio_mask & ~batch.audio_mask).any()
+
+
+def test_mirrored_faces_by_hand() -> None:
+    batch = make_batch()
+    mirror = Mirror(np.array([1, 0, 2]), np.array([1.0, 1.0, -1.0], np.float32))
+    mirrored = mirror_faces(batch, mirror, 1.0, generator())
+    expected = torch.stack([batch.video[..., 1], batch.video[..., 0], -batch.video[..., 2]], dim=2)
+    assert torch.equal(mirrored.video, expected)
+    assert torch.equal(mirrored.audio, batch.audio)
+    assert equal(mirror_faces(batch, mirror, 0.0, generator()), batch)
+
+
+def test_faces_are_mirrored_as_often_as_asked() -> None:
+    batch = make_batch(1000)
+    mirror = Mirror(np.array([0, 1, 2]), np.array([-1.0, -1.0, -1.0], np.float32))
+    changed, _ = augment(batch, targets_of(1000), replace(OFF, mirror=0.3), generator(), mirror)
+    seen = batch.video_mask.any(dim=1)
+    turned = (changed.video != batch.video).any(dim=2).any(dim=1)
+    assert not turned[~seen].any()
+    assert turned[seen].float().mean().item() == pytest.approx(0.3, abs=0.06)
