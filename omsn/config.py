@@ -315,6 +315,8 @@ class TrainingConfig(_Checked):
     """Epochs without a better validation loss before training stops; 0 never stops early."""
     normalisation: Normalisation = "none"
     """Standardise by the training part, or each speaker by that speaker's own unlabelled clips."""
+    identity_columns: tuple[str, ...] = ("position",)
+    """Columns, by how their names begin, that tell who somebody is; left out where speakers are not enrolled."""
     modality: Modality = "both"
     """What the network is given."""
     augment: AugmentConfig = AugmentConfig()

@@ -17,7 +17,7 @@ from omsn.data.padded import pad_batch
 from omsn.errors import InputError
 from omsn.features.audio import audio_columns
 from omsn.features.face import face_columns
-from omsn.features.normalise import SampleStatistics
+from omsn.features.normalise import SampleStatistics, leave_out
 from omsn.labels import LabelSet
 from omsn.media.probe import probe
 from omsn.models.checkpoint import check_columns, load_checkpoint
@@ -67,8 +67,7 @@ class Recognizer:
         sample = make_sample(clip_of(path), self._trained.config.pipeline)
         if not (sample.audio.present or sample.video.present):
             raise InputError(f"{path}: neither sound nor a face in it; nothing to recognise an emotion from")
-        own = SampleStatistics.of([sample])
-        scaled = (own if self._normalisation == "enrolled" else self._statistics).standardise(sample)
+        scaled = self._standardise(sample)
         spans = window_spans(scaled)
         parts = [between(scaled, *span) for span in spans]
         probabilities = self._ask(parts)
@@ -78,6 +77,12 @@ class Recognizer:
             if modalities_of(part)
         )
         return Prediction(str(path), self.labels, tuple(windows))
+
+    def _standardise(self, sample: Sample) -> Sample:
+        """By the file's own frames, or by the training part and without what tells who somebody is."""
+        if self._normalisation == "enrolled":
+            return SampleStatistics.of([sample]).standardise(sample)
+        return leave_out(self._statistics.standardise(sample), self._trained.config.training.identity_columns)
 
     def _ask(self, samples: Sequence[Sample]) -> list[list[float]]:
         """Probabilities of each sample, in label order."""

@@ -55,6 +55,16 @@ def standardise(stream: Stream, statistics: Statistics) -> Stream:
     return Stream((scaled * stream.mask[:, None]).astype(np.float32), stream.mask, stream.times_s, stream.columns)
 
 
+def leave_out(sample: Sample, beginnings: tuple[str, ...]) -> Sample:
+    """The sample with 0, the mean, in every column whose name begins so."""
+    return Sample(sample.clip, _without(sample.audio, beginnings), _without(sample.video, beginnings))
+
+
+def _without(stream: Stream, beginnings: tuple[str, ...]) -> Stream:
+    kept = np.array([not name.startswith(beginnings) for name in stream.columns], np.bool_)
+    return Stream(stream.values * kept, stream.mask, stream.times_s, stream.columns)
+
+
 @dataclass(frozen=True, eq=False)
 class SampleStatistics:
     """Statistics of both modalities."""

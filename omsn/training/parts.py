@@ -11,7 +11,7 @@ from omsn.data.dataset import FeatureSet
 from omsn.data.padded import PaddedSet, pad
 from omsn.data.splits import Fold
 from omsn.errors import InputError
-from omsn.features.normalise import SampleStatistics
+from omsn.features.normalise import SampleStatistics, leave_out
 from omsn.labels import LabelSet
 from omsn.types import LabelledSample, Sample
 
@@ -67,7 +67,7 @@ def normalised(
         InputError: ``enrolled`` is asked for and a speaker is unknown.
     """
     if config.normalisation == "none":
-        return [statistics.standardise(item.sample) for item in labelled]
+        return [leave_out(statistics.standardise(item.sample), config.identity_columns) for item in labelled]
     people = people_of(labelled)
     by_person: dict[Person, list[Sample]] = defaultdict(list)
     for person, item in zip(people, labelled, strict=True):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from omsn.errors import InputError
-from omsn.features.normalise import LIMIT, MIN_STD, SampleStatistics, Statistics, standardise
+from omsn.features.normalise import LIMIT, MIN_STD, SampleStatistics, Statistics, leave_out, standardise
 from omsn.types import Sample, Stream
 
 COLUMNS = ("pitch", "energy")
@@ -116,3 +116,13 @@ def test_missing_arrays_are_a_key_error(missing: str) -> None:
     arrays = SampleStatistics.of([Sample("a", stream([]), stream([]))]).to_arrays()
     with pytest.raises(KeyError, match=missing):
         SampleStatistics.from_arrays({name: array for name, array in arrays.items() if name != missing})
+
+
+def test_columns_are_left_out_by_how_their_names_begin() -> None:
+    values, mask = np.array([[1.0, 2.0, 3.0]], np.float32), np.array([True])
+    stream = Stream(values, mask, np.zeros(1), ("position_x17", "velocity_x17", "positive"))
+    left = leave_out(Sample("clip", stream, stream), ("position",))
+    np.testing.assert_array_equal(left.video.values, [[0, 2, 3]])
+    np.testing.assert_array_equal(left.audio.values, [[0, 2, 3]])
+    np.testing.assert_array_equal(leave_out(Sample("clip", stream, stream), ()).video.values, values)
+    np.testing.assert_array_equal(values, [[1, 2, 3]])

@@ -169,3 +169,12 @@ def test_targets_follow_the_label_order() -> None:
 def test_an_unknown_emotion() -> None:
     with pytest.raises(InputError, match="unknown emotion 'joy'"):
         targets_of([replace(MADE[0], clip=replace(MADE[0].clip, emotion="joy"))], LABELS)
+
+
+def test_what_tells_who_somebody_is_counts_only_where_speakers_are_enrolled() -> None:
+    known = (VIDEO[0],)
+    plain = make_parts(features(MADE), FOLD, replace(TRAINING, identity_columns=known)).train.whole
+    enrolled = make_parts(features(MADE), FOLD, replace(ENROLLED, identity_columns=known)).train.whole
+    assert not plain.video[..., 0].any()
+    assert plain.video[..., 1].any()
+    assert enrolled.video[..., 0].any()
