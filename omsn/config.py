@@ -287,11 +287,11 @@ class AugmentConfig(_Checked):
 class TrainingConfig(_Checked):
     """The training loop."""
 
-    epochs: int = bounded(50, 1, 10000)
+    epochs: int = bounded(80, 1, 10000)
     """Passes over the training part."""
-    batch_size: int = bounded(64, 1, 4096)
+    batch_size: int = bounded(32, 1, 4096)
     """Clips in a step."""
-    learning_rate: float = tunable(3e-3, 1e-5, 1e-1, log=True)
+    learning_rate: float = tunable(2e-3, 1e-5, 1e-1, log=True)
     """Highest learning rate of AdamW."""
     weight_decay: float = tunable(0.05, 0.0, 1.0)
     """Decoupled weight decay."""

@@ -11,14 +11,13 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from omsn.errors import InputError
 from omsn.files import replace_file
-from omsn.recipes import load_config, recipe_names
+from omsn.recipes import load_config, recipe_names, to_dict
 from omsn.report.html import judge_baseline, leak_warnings
 from omsn.report.paper_numbers import PROTOCOLS
 from omsn.report.run import METRICS_FILE, Headline, RunMetrics, parse_metrics, read_metrics
@@ -140,7 +139,7 @@ def changed_settings(recipe: str, config: Mapping[str, Any]) -> tuple[str, ...]:
     """Settings of a run that differ from its recipe's, as ``--set`` takes them; none for a recipe of the user's own."""
     if recipe not in recipe_names():
         return ()
-    usual = dict(_flat(asdict(load_config(recipe))))
+    usual = dict(_flat(to_dict(load_config(recipe))))
     return tuple(
         f"{name}={json.dumps(value)}"
         for name, value in _flat(config)

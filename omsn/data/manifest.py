@@ -9,6 +9,7 @@ lies on another disk) stand as absolute paths.
 from __future__ import annotations
 
 import csv
+import io
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from omsn.errors import ManifestError
+from omsn.files import replace_file
 from omsn.labels import LabelSet
 from omsn.types import Clip
 
@@ -82,15 +84,11 @@ def write_manifest(path: Path, clips: Sequence[Clip], *, allow_outside: bool = F
     if not rows:
         problems.append("no clips to write")
     _raise_if_any(path, problems)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with temporary.open("w", encoding="utf-8", newline="") as stream:
-            writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(row.values for row in rows)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(row.values for row in rows)
+    replace_file(path, text.getvalue().encode())
 
 
 def split_reference(reference: str) -> tuple[str, str]:

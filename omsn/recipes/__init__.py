@@ -63,8 +63,9 @@ def from_dict(kind: type[T], values: Mapping[str, Any]) -> T:
 
 
 def to_dict(config: object) -> dict[str, Any]:
-    """Plain values of a settings dataclass, as ``from_dict`` reads them."""
-    return asdict(config)  # type: ignore[call-overload, no-any-return]
+    """Plain values of a settings dataclass, as JSON holds them and ``from_dict`` reads them."""
+    plain: dict[str, Any] = json.loads(json.dumps(asdict(config)))  # type: ignore[call-overload]
+    return plain
 
 
 def to_json(config: object) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
+from omsn.files import replace_file
 from omsn.report import tables
 from omsn.report.figures import draw_figures
 from omsn.report.run import HistoryRow, RunMetrics, read_history, read_metrics
@@ -48,9 +49,7 @@ def write_report(run_dir: Path) -> Path:
     for name, figure in figures.items():
         write_png(figure, folder / f"{name}.png")
     page = run_dir / "report.html"
-    part = page.with_name(f".{page.name}.part")
-    part.write_text(render_page(run, history, figures), encoding="utf-8")
-    part.replace(page)
+    replace_file(page, render_page(run, history, figures).encode())
     return page
 
 

@@ -16,6 +16,8 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, PercentFormatter
 
+from omsn.files import replace_file
+
 INK = "#1b1d22"
 MUTED = "#656a74"
 LINE = "#d8dbe1"
@@ -92,11 +94,11 @@ def percent_axis(axes: Axes, which: str, step: float = 0.25) -> None:
 
 def write_png(figure: Figure, path: Path) -> None:
     """Write a figure at print resolution; the file appears whole or not at all."""
-    part = path.with_name(f".{path.name}.part")
+    picture = io.BytesIO()
     FigureCanvasAgg(figure)
     with figure_style():
-        figure.savefig(part, format="png", dpi=_PNG_DPI, metadata={"Software": None})
-    part.replace(path)
+        figure.savefig(picture, format="png", dpi=_PNG_DPI, metadata={"Software": None})
+    replace_file(path, picture.getvalue())
 
 
 def to_svg(figure: Figure, description: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from omsn.files import replace_file
 from omsn.report.paper_numbers import (
     PAPER_CLASSES,
     PAPER_CLIPS,
@@ -216,9 +217,7 @@ def write_results(run_dirs: Sequence[Path], path: Path) -> None:
         InputError: a folder's metrics.json is missing or cannot be used.
     """
     text = results_markdown([read_metrics(run_dir) for run_dir in run_dirs])
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
+    replace_file(path, text.encode())
 
 
 def to_markdown(table: Table) -> str:

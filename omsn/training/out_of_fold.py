@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omsn.errors import InputError
+from omsn.files import replace_file
 from omsn.labels import LabelSet
 from omsn.training.metrics import check_predictions
 
@@ -110,16 +112,15 @@ def write_predictions(out_of_fold: OutOfFold, path: Path) -> None:
     The file appears whole or not at all. Nine significant digits bring float32 probabilities back unchanged.
     """
     names = out_of_fold.labels.names
-    part = path.with_name(f".{path.name}.part")
-    with part.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([*_FACTS, *(_PROBABILITY + name for name in names)])
-        for row, predicted in enumerate(out_of_fold.predicted):
-            facts = (out_of_fold.clips, out_of_fold.speakers, out_of_fold.sexes, out_of_fold.folds, out_of_fold.seeds)
-            told = names[out_of_fold.truth[row]], names[predicted]
-            probabilities = (f"{value:.9g}" for value in out_of_fold.probabilities[row])
-            writer.writerow([*(str(fact[row]) for fact in facts), *told, *probabilities])
-    part.replace(path)
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*_FACTS, *(_PROBABILITY + name for name in names)])
+    for row, predicted in enumerate(out_of_fold.predicted):
+        facts = (out_of_fold.clips, out_of_fold.speakers, out_of_fold.sexes, out_of_fold.folds, out_of_fold.seeds)
+        told = names[out_of_fold.truth[row]], names[predicted]
+        probabilities = (f"{value:.9g}" for value in out_of_fold.probabilities[row])
+        writer.writerow([*(str(fact[row]) for fact in facts), *told, *probabilities])
+    replace_file(path, text.getvalue().encode())
 
 
 def read_predictions(path: Path) -> OutOfFold:

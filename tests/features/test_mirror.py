@@ -33,7 +33,7 @@ def mirrored_points(points: Floats) -> Floats:
         *(54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55),
         *(64, 63, 62, 61, 60, 67, 66, 65),
     ]
-    flipped = points[:, renamed].copy()
+    flipped: Floats = points[:, renamed].copy()
     flipped[..., 0] = WIDTH - flipped[..., 0]
     return flipped
 
