@@ -19,7 +19,8 @@ def moving_face(seed: int = 0) -> Floats:
     points = generator.uniform(200, 400, (1, 68, 2)) + generator.normal(0, 3, (20, 68, 2)).cumsum(axis=0)
     points[:, 36:42] += np.array([-80.0, 0.0])
     points[:, 42:48] += np.array([80.0, 0.0])
-    return points.astype(np.float32)
+    face: Floats = points.astype(np.float32)
+    return face
 
 
 def mirrored_points(points: Floats) -> Floats:
