@@ -303,7 +303,7 @@ class TrainingConfig(_Checked):
     """Softmax over classes, or one-vs-rest sigmoids (the paper's)."""
     label_smoothing: float = tunable(0.1, 0.0, 0.5)
     """Share of each target spread over all classes."""
-    auxiliary: float = tunable(0.3, 0.0, 2.0)
+    auxiliary: float = tunable(1.0, 0.0, 2.0)
     """Weight of the losses of each modality's own head."""
     average: float = bounded(0.98, 0.0, 0.9999)
     """Decay of the running average of the weights that is evaluated and kept; 0 keeps the weights themselves."""
