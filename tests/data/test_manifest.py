@@ -240,7 +240,7 @@ seconds = st.floats(0, 1e6)
 
 @st.composite
 def clips(draw: st.DrawFn) -> Clip:
-    files = {name: "/root/" + "/".join(draw(st.lists(parts, min_size=1, max_size=3))) for name in ("audio", "video")}
+    files = {name: "/corpus/" + "/".join(draw(st.lists(parts, min_size=1, max_size=3))) for name in ("audio", "video")}
     start = draw(seconds)
     return Clip(
         clip=draw(names),
@@ -248,7 +248,7 @@ def clips(draw: st.DrawFn) -> Clip:
         emotion=draw(names),
         audio=files["audio"],
         video=draw(st.sampled_from(["", files["video"]])),
-        landmarks=draw(st.sampled_from(["", "/root/lm.npz#" + draw(st.sampled_from(string.ascii_letters))])),
+        landmarks=draw(st.sampled_from(["", "/corpus/lm.npz#" + draw(st.sampled_from(string.ascii_letters))])),
         intensity=draw(texts),
         statement=draw(texts),
         repetition=draw(texts),
