@@ -270,5 +270,5 @@ def test_what_is_written_is_read_back(tmp_path: Path, rows: list[Clip], inside: 
 
 
 def _under(clip: Clip, root: str) -> Clip:
-    columns = {name: value.replace("/root", root, 1) for name, value in vars(clip).items() if isinstance(value, str)}
+    columns = {name: value.replace("/corpus", root, 1) for name, value in vars(clip).items() if isinstance(value, str)}
     return Clip(**{**vars(clip), **columns})
