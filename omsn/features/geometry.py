@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omsn.config import VideoFeatures
-from omsn.types import Floats, LandmarkTrack, Mask, Seconds, Stream
+from omsn.types import LandmarkTrack, Mask, Seconds, Stream
 
 JAW = slice(0, 17)
 INNER = slice(17, 68)
@@ -166,8 +166,3 @@ def _velocity(inner: NDArray[np.float64], mask: Mask, rate_hz: float) -> NDArray
     whole = mask & np.roll(mask, 1) & np.roll(mask, -1)
     whole[[0, -1]] = mask[[0, -1]] & mask[[1, -2]]
     return np.asarray(np.gradient(inner, 1 / rate_hz, axis=0) * whole[:, None])
-
-
-def eye_aligned(points: Floats) -> Floats:
-    """Landmarks (T, 68, 2) with the eyes' centres at (-1/2, 0) and (1/2, 0), for figures and comparisons."""
-    return _align(points.astype(np.float64))[0].astype(np.float32)

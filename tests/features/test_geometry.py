@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from omsn.config import VideoFeatures
-from omsn.features.geometry import BASELINE_S, GAP_S, eye_aligned, geometry_columns, geometry_stream
+from omsn.features.geometry import BASELINE_S, GAP_S, geometry_columns, geometry_stream
 from omsn.types import Floats, LandmarkTrack, Stream
 
 RATE_HZ = 30.0
@@ -275,11 +275,3 @@ def test_eyes_that_coincide_give_no_nan() -> None:
     face[36:48] = 100
     stream = geometry_stream(still_track(5, face), CONFIG)
     assert np.isfinite(stream.values).all()
-
-
-def test_eye_aligned_points() -> None:
-    aligned = eye_aligned(turned(still_track(2), 0.5, 3.0, (7, -4)).points)
-    np.testing.assert_allclose(aligned[:, 36:42].mean(axis=1), [[-0.5, 0]] * 2, atol=1e-5)
-    np.testing.assert_allclose(aligned[:, 42:48].mean(axis=1), [[0.5, 0]] * 2, atol=1e-5)
-    np.testing.assert_allclose(aligned[:, UPPER_LIP], [[0, 50 / EYES_APART]] * 2, atol=1e-5)
-    assert aligned.dtype == np.float32
