@@ -68,11 +68,12 @@ def drop_modalities(batch: Batch, share: float, generator: Generator) -> Batch:
 
 def _disturb(frames: Tensor, mask: Tensor, config: AugmentConfig, generator: Generator) -> Tensor:
     """Noise, an offset of every column, blanked stretches, and 0 where masked. (B, T, F) to (B, T, F)."""
-    noisy = frames + config.noise * torch.randn(frames.shape, generator=generator)
+    if config.noise > 0:
+        frames = frames + config.noise * torch.randn(frames.shape, generator=generator)
     if config.shift > 0:
-        noisy = noisy + config.shift * torch.randn(len(frames), 1, frames.shape[2], generator=generator)
+        frames = frames + config.shift * torch.randn(len(frames), 1, frames.shape[2], generator=generator)
     keep = mask & ~_stretches(mask, config, generator)
-    return noisy * keep.unsqueeze(2)
+    return frames * keep.unsqueeze(2)
 
 
 def _stretches(mask: Tensor, config: AugmentConfig, generator: Generator) -> Tensor:

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from omsn.config import FusionConfig
 from omsn.models.attention import PositionAttention
+from omsn.models.maps import PointwiseConv, channel_norm
 
 
 class BCPW(nn.Module):
@@ -33,9 +34,9 @@ class BCPW(nn.Module):
             nn.Linear(2 * channels, hidden), nn.GELU(), nn.Linear(hidden, 2 * channels), nn.Sigmoid()
         )
         self.pixel_gates = nn.Sequential(nn.Conv2d(2 * channels, 2, 3, padding=1), nn.Sigmoid())
-        self.merge = nn.Conv2d(2 * channels, channels, 1)
+        self.merge = PointwiseConv(2 * channels, channels)
         nn.init.zeros_(self.merge.weight)
-        nn.init.zeros_(self.merge.bias)  # type: ignore[arg-type]
+        nn.init.zeros_(self.merge.bias)
 
     def forward(self, audio: Tensor, video: Tensor) -> Tensor:
         """Two (B, C, H, W) to one."""
@@ -65,12 +66,12 @@ class AggregatedResidual(nn.Module):
     def __init__(self, n_in: int, n_out: int, config: FusionConfig, stride: int = 1) -> None:
         super().__init__()
         self.stride = stride
-        self.shortcut = nn.Conv2d(n_in, n_out, 1, bias=False)
+        self.shortcut = PointwiseConv(n_in, n_out, bias=False)
         self.aggregate = nn.Sequential(
             channel_norm(n_in),
             nn.Conv2d(n_in, n_out, 3, stride=stride, padding=1, groups=config.cardinality),
             nn.GELU(),
-            nn.Conv2d(n_out, n_out, 1),
+            PointwiseConv(n_out, n_out),
             nn.Dropout2d(config.dropout),
         )
         self.transform = ResidualTransformer(n_out) if config.transformer else None
@@ -106,9 +107,9 @@ class ResidualTransformer(nn.Module):
         super().__init__()
         self.norm = channel_norm(channels)
         self.attend = PositionAttention(channels)
-        self.leave = nn.Conv2d(channels, channels, 1)
+        self.leave = PointwiseConv(channels, channels)
         nn.init.zeros_(self.leave.weight)
-        nn.init.zeros_(self.leave.bias)  # type: ignore[arg-type]
+        nn.init.zeros_(self.leave.bias)
 
     def forward(self, maps: Tensor) -> Tensor:
         """(B, C, H, W) to (B, C, H, W)."""
@@ -179,12 +180,7 @@ class ConcatenationFusion(nn.Module):
 
 def merge_node(n_in: int, n_out: int) -> nn.Sequential:
     """A decoder node: everything it sees, through one convolution."""
-    return nn.Sequential(nn.Conv2d(n_in, n_out, 1), channel_norm(n_out), nn.GELU())
-
-
-def channel_norm(channels: int) -> nn.GroupNorm:
-    """Group norm with one group: no batch statistics, so one clip alone gives what it gives in a batch."""
-    return nn.GroupNorm(1, channels)
+    return nn.Sequential(PointwiseConv(n_in, n_out), channel_norm(n_out), nn.GELU())
 
 
 FUSIONS: dict[str, type[MPDRFNet] | type[ConcatenationFusion]] = {

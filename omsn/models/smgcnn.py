@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from omsn.config import ClassifierConfig
 from omsn.models.attention import PositionAttention
-from omsn.models.mpdrf import channel_norm
+from omsn.models.maps import channel_norm
 
 
 class SelfAttention(nn.Module):

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from omsn.config import FusionConfig
+from omsn.models.maps import channel_norm
 from omsn.models.mpdrf import (
     BCPW,
     FUSIONS,
@@ -18,7 +19,6 @@ from omsn.models.mpdrf import (
     MeanFusion,
     MPDRFNet,
     ResidualTransformer,
-    channel_norm,
 )
 
 FOUR_STAGES = replace(FUSION, stages=4)
@@ -52,7 +52,7 @@ def test_weighting_with_closed_gates_is_the_mean_of_its_inputs() -> None:
             if isinstance(layer, nn.Conv2d):
                 layer.weight.zero_()
                 layer.bias.fill_(-200)  # type: ignore[union-attr]
-        block.merge.bias.zero_()  # type: ignore[union-attr]
+        block.merge.bias.zero_()
     audio, video = maps_of(2, 6, 5, 4), maps_of(2, 6, 5, 4, seed=1)
     torch.testing.assert_close(block(audio, video), (audio + video) / 2)
 
@@ -66,11 +66,11 @@ def test_weighting_follows_its_formula() -> None:
     channel, pixel = block.channel_gates(pair.mean(dim=(2, 3))), block.pixel_gates(pair)
     assert channel.shape == (2, 8)  # a gate for each channel of each modality
     assert pixel.shape == (2, 2, 3, 5)  # a gate for each pixel of each modality
-    expected = (audio + video) / 2 + block.merge.bias[None, :, None, None]  # type: ignore[index]
+    expected = (audio + video) / 2 + block.merge.bias[None, :, None, None]
     for number, maps in enumerate((audio, video)):
         own = slice(4 * number, 4 * number + 4)
         gated = channel[:, own, None, None] * pixel[:, number : number + 1] * maps
-        expected = expected + F.conv2d(gated, block.merge.weight[:, own])
+        expected = expected + F.conv2d(gated, block.merge.weight[:, own, None, None])
     torch.testing.assert_close(block(audio, video), expected)
 
 
@@ -99,7 +99,7 @@ def test_down_sampling_averages_real_pixels_only() -> None:
     """The shortcut of an odd size: the last window holds one column, and its mean is that column's."""
     down = AggregatedResidual(2, 2, replace(FUSION, transformer=False), stride=2)
     with torch.no_grad():
-        down.shortcut.weight.copy_(torch.eye(2)[:, :, None, None])
+        down.shortcut.weight.copy_(torch.eye(2))
         for weight in down.aggregate.parameters():
             weight.zero_()
     maps = maps_of(1, 2, 3, 3)
@@ -116,7 +116,7 @@ def test_up_sampling_reaches_the_size_above(height: int, width: int) -> None:
 
 def test_aggregation_is_grouped() -> None:
     grouped = [layer for layer in AggregatedResidual(8, 8, FUSION).aggregate if isinstance(layer, nn.Conv2d)]
-    assert [layer.groups for layer in grouped] == [FUSION.cardinality, 1]
+    assert [layer.groups for layer in grouped] == [FUSION.cardinality]
 
 
 def test_untrained_transformer_adds_nothing() -> None:
@@ -177,7 +177,7 @@ def test_dense_nodes_see_every_earlier_node_of_their_stage() -> None:
 
 def test_widths_double_up_to_the_limit() -> None:
     network = MPDRFNet(2, replace(FUSION, stages=4, max_growth=4))
-    down = [part.shortcut.out_channels for part in network.down_fused if isinstance(part, AggregatedResidual)]
+    down = [part.shortcut.out_features for part in network.down_fused if isinstance(part, AggregatedResidual)]
     assert down == [2 * FUSION.width, 4 * FUSION.width, 4 * FUSION.width]
 
 
