@@ -37,4 +37,5 @@ def write_json(prediction: Prediction, path: Path) -> None:
         OSError: the disk is full or the folder cannot be written to.
     """
     text = json.dumps(prediction_to_dict(prediction), indent=1, ensure_ascii=False) + "\n"
-    replace_file(path, text.encode())
+    # File names may hold bytes that are no UTF-8; Python keeps them as lone surrogates, and JSON escapes those so.
+    replace_file(path, text.encode(errors="backslashreplace"))

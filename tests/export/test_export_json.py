@@ -23,3 +23,8 @@ def test_what_is_written_is_what_is_told(tmp_path: Path) -> None:
     assert told == prediction_to_dict(prediction)
     assert [window["emotion"] for window in told["windows"]] == ["happy", "calm"]
     assert told["windows"][0]["probabilities"] == {"calm": 0.25, "happy": 0.75}
+
+
+def test_a_name_that_is_no_utf8_comes_back(tmp_path: Path) -> None:
+    write_json(Prediction("a\udcff.mp4", LABELS), tmp_path / "a.json")
+    assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))["source"] == "a\udcff.mp4"

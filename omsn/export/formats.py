@@ -1,0 +1,57 @@
+"""The formats by name, for the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
+
+from omsn.errors import InputError
+from omsn.export.csv import write_csv
+from omsn.export.elan import write_eaf
+from omsn.export.json import write_json
+from omsn.export.subtitles import write_srt, write_webvtt
+from omsn.types import Prediction
+
+
+class Format(NamedTuple):
+    """One way to write a prediction.
+
+    Attributes:
+        suffix: end of the file's name, with its dot.
+        write: writes a prediction to a path; the file appears whole or not at all.
+    """
+
+    suffix: str
+    write: Callable[[Prediction, Path], None]
+
+
+FORMATS: Mapping[str, Format] = MappingProxyType(
+    {
+        "json": Format(".json", write_json),
+        "csv": Format(".csv", write_csv),
+        "webvtt": Format(".vtt", write_webvtt),
+        "srt": Format(".srt", write_srt),
+        "eaf": Format(".eaf", write_eaf),
+    }
+)
+
+
+def parse_formats(text: str) -> tuple[Format, ...]:
+    """The formats in a comma-separated list of names, each once.
+
+    Raises:
+        InputError: a name is unknown, or none is given.
+
+    >>> [form.suffix for form in parse_formats("webvtt, json,json")]
+    ['.vtt', '.json']
+    """
+    names = dict.fromkeys(name for name in (part.strip() for part in text.split(",")) if name)
+    unknown = [name for name in names if name not in FORMATS]
+    if unknown or not names:
+        got = ", ".join(map(repr, unknown)) or "none"
+        raise InputError(
+            f"unknown format: got {got}, expected one or more of {', '.join(FORMATS)}, with commas between"
+        )
+    return tuple(FORMATS[name] for name in names)

@@ -1,0 +1,79 @@
+"""Predictions as subtitles that players show over the video: WebVTT and SubRip."""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+
+from omsn.export.cues import Cue, cues
+from omsn.files import replace_file
+from omsn.types import Prediction
+
+
+def write_webvtt(prediction: Prediction, path: Path) -> None:
+    """Write one file's prediction as WebVTT (W3C, 2019); the file appears whole or not at all.
+
+    The source stands in a NOTE. Where there are several tracks, each is a voice: ``<v track 1>``.
+
+    Raises:
+        OSError: the disk is full or the folder cannot be written to.
+    """
+    found = cues(prediction)
+    several = _several_tracks(found)
+    blocks = ["WEBVTT", f"NOTE source: {escape(_one_line(prediction.source), quote=False)}"]
+    for cue in found:
+        text = escape(_answer(cue), quote=False)  # also turns the forbidden "-->" into "--&gt;"
+        blocks.append(f"{_span(cue, '.')}\n" + (f"<v track {cue.track}>{text}</v>" if several else text))
+    _write("\n\n".join(blocks) + "\n", path)
+
+
+def write_srt(prediction: Prediction, path: Path) -> None:
+    """Write one file's prediction as SubRip; the file appears whole or not at all.
+
+    SubRip has no comments and no escapes: the source is left out and text stands as it is. Where there are several
+    tracks, each line begins with its own. No windows give an empty file.
+
+    Raises:
+        OSError: the disk is full or the folder cannot be written to.
+    """
+    found = cues(prediction)
+    several = _several_tracks(found)
+    blocks = []
+    for number, cue in enumerate(found, start=1):
+        text = _answer(cue).replace("-->", "→")
+        blocks.append(f"{number}\n{_span(cue, ',')}\n" + (f"track {cue.track}: {text}" if several else text) + "\n")
+    _write("\n".join(blocks), path)
+
+
+def _several_tracks(found: tuple[Cue, ...]) -> bool:
+    return len({cue.track for cue in found}) > 1
+
+
+def _answer(cue: Cue) -> str:
+    return f"{_one_line(cue.emotion)} {100 * cue.probability:.0f} %"
+
+
+def _one_line(text: str) -> str:
+    """The text without line breaks: a blank line would end a cue or a comment."""
+    return text.replace("\r", " ").replace("\n", " ")
+
+
+def _span(cue: Cue, decimal_mark: str) -> str:
+    return f"{_clock(cue.start_ms, decimal_mark)} --> {_clock(cue.end_ms, decimal_mark)}"
+
+
+def _clock(time_ms: int, decimal_mark: str) -> str:
+    """Hours, minutes, seconds and milliseconds.
+
+    >>> _clock(3_723_004, ".")
+    '01:02:03.004'
+    """
+    time_s, milliseconds = divmod(time_ms, 1000)
+    time_min, seconds = divmod(time_s, 60)
+    hours, minutes = divmod(time_min, 60)
+    return f"{hours:02}:{minutes:02}:{seconds:02}{decimal_mark}{milliseconds:03}"
+
+
+def _write(text: str, path: Path) -> None:
+    # File names may hold bytes that are no UTF-8; Python keeps them as lone surrogates.
+    replace_file(path, text.encode(errors="backslashreplace"))
