@@ -1,0 +1,449 @@
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from dataclasses import replace
+from typing import Any, Literal
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+from numpy.typing import ArrayLike
+
+from omsn.errors import ConfigError, InputError
+from omsn.tuning.gazelle import Gazelle, GazelleSettings, Herd, minimise, offspring, rankable, starting_herd
+from omsn.tuning.operators import (
+    LARGEST_BOUND,
+    Box,
+    Reals,
+    bachelor_male_herds,
+    coefficient_rows,
+    maternity_herds,
+    migration,
+    stride,
+    territorial_solitary_males,
+    territory,
+    young_males,
+)
+
+SMALL = GazelleSettings(population=4, iterations=3)
+VARIANTS = st.builds(
+    GazelleSettings,
+    population=st.integers(3, 7),
+    iterations=st.integers(1, 4),
+    herd_weights=st.sampled_from(["uniform", "normal"]),
+    migration=st.sampled_from(["scalar", "per_dimension"]),
+    best_update=st.sampled_from(["iteration", "gazelle"]),
+)
+INTERVALS = st.tuples(
+    st.floats(-LARGEST_BOUND, LARGEST_BOUND), st.floats(-LARGEST_BOUND, LARGEST_BOUND)
+).filter(lambda ends: ends[0] != ends[1])  # fmt: skip
+BOXES = st.lists(INTERVALS.map(sorted), min_size=1, max_size=4)
+LOSSES = st.floats(allow_nan=True, allow_infinity=True)
+
+
+def reals(values: ArrayLike) -> Reals:
+    return np.array(values, dtype=np.float64)
+
+
+def bowl(points: Reals) -> Reals:
+    return np.asarray(((points - 0.3) ** 2).sum(axis=1))
+
+
+def tell_all(search: Gazelle, losses: np.random.Generator) -> list[Reals]:
+    """Run to the end on losses that have nothing to do with the points; what was asked."""
+    asked = []
+    while not search.done:
+        asked.append(search.ask())
+        search.tell(losses.random(len(asked[-1])))
+    return asked
+
+
+# ---------------------------------------------------------------- wrong input
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "message"),
+    [
+        ([], [], "expected one low and one high a dimension"),
+        ([0.0], [1.0, 2.0], r"got shapes \(1,\) and \(2,\)"),
+        ([[0.0]], [[1.0]], r"got shapes \(1, 1\)"),
+        ([0.0, 1.0], [1.0, 1.0], r"bounds of dimension 1: got 1.0 to 1.0, expected low < high"),
+        ([2.0], [1.0], r"bounds of dimension 0: got 2.0 to 1.0"),
+        ([math.nan], [1.0], "got nan to 1.0"),
+        ([0.0], [math.nan], "got 0.0 to nan"),
+        ([0.0], [math.inf], "got 0.0 to inf"),
+        ([-1e308], [0.0], r"both numbers within ±1e\+100"),
+    ],
+)
+def test_wrong_bounds_are_refused(low: list[Any], high: list[Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Gazelle(low, high)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("population", 2, "GazelleSettings.population: got 2, expected at least 3"),
+        ("iterations", 0, "GazelleSettings.iterations: got 0, expected at least 1"),
+        ("herd_weights", "cauchy", "herd_weights: got 'cauchy', expected one of uniform, normal"),
+        ("migration", "none", "migration: got 'none', expected one of scalar, per_dimension"),
+        ("best_update", "never", "best_update: got 'never', expected one of iteration, gazelle"),
+    ],
+)
+def test_wrong_settings_are_refused(field: str, value: Any, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        replace(SMALL, **{field: value})
+
+
+def test_all_wrong_settings_are_listed_at_once() -> None:
+    with pytest.raises(ConfigError, match=r"population: got 0.*; .*iterations: got -1"):
+        GazelleSettings(population=0, iterations=-1)
+
+
+def test_losses_told_out_of_turn_are_refused() -> None:
+    search = Gazelle([0.0], [1.0], SMALL)
+    with pytest.raises(InputError, match="told before ask"):
+        search.tell([1.0])
+    search.tell(bowl(search.ask()))
+    with pytest.raises(InputError, match="told before ask"):
+        search.tell([1.0] * 16)
+
+
+@pytest.mark.parametrize("losses", [[], [1.0] * 3, [1.0] * 5, [[1.0]] * 4, 1.0])
+def test_a_wrong_number_of_losses_is_refused_and_changes_nothing(losses: ArrayLike) -> None:
+    search = Gazelle([0.0], [1.0], SMALL, seed=0)
+    asked = search.ask()
+    with pytest.raises(InputError, match=r"losses: got shape .*, expected \(4,\), one a candidate asked"):
+        search.tell(losses)
+    assert_array_equal(search.ask(), asked)
+    assert search.n_evaluations == 0
+
+
+def test_there_is_no_best_before_the_first_losses() -> None:
+    search = Gazelle([0.0], [1.0], SMALL)
+    with pytest.raises(InputError, match="no best point yet"):
+        _ = search.best_point
+    with pytest.raises(InputError, match="no best point yet"):
+        _ = search.best_loss
+
+
+def test_nothing_is_asked_beyond_the_budget() -> None:
+    search = minimise(bowl, [0.0], [1.0], SMALL, seed=0)
+    with pytest.raises(InputError, match="all 3 iterations are done"):
+        search.ask()
+
+
+# ---------------------------------------------------------------- equations, by hand
+
+
+def test_young_males_take_whole_weights() -> None:
+    outsider, mean = reals([[1.0, 2.0], [1.0, 2.0]]), reals([[10.0, 20.0], [10.0, 20.0]])
+    r1, r2 = reals([[0.9], [-0.5]]), reals([[0.1], [1.5]])
+    assert_allclose(young_males(outsider, mean, r1, r2), [[10.0, 20.0], [19.0, 38.0]])  # 0 and 1; -1 and 2
+
+
+def test_steps_shrink_from_e_squared_to_one() -> None:
+    n1 = reals([[1.0, -2.0]])
+    assert_allclose(stride(n1, 0.0), n1 * math.e**2)
+    assert_allclose(stride(n1, 0.5), n1 * math.e)
+    assert_array_equal(stride(n1, 1.0), n1)
+
+
+def test_the_four_rows_of_coefficients() -> None:
+    """a = -1.25 at a quarter; 2 r5 N3 = pi, whose cosine is -1."""
+    rows = coefficient_rows(
+        0.25, r3=reals([[0.5]]), n2=reals([[2.0, -4.0]]), r4=reals([[0.1, 0.9]]),
+        n3=reals([[math.pi, math.pi]]), n4=reals([[2.0, -3.0]]), r5=reals([[0.5]]),
+    )  # fmt: skip
+    assert_allclose(rows, [[[0.25, 0.25], [-2.5, 5.0], [0.1, 0.9], [-4 * math.pi, -9 * math.pi]]])
+
+
+def test_the_first_row_of_coefficients_ends_between_minus_one_and_zero() -> None:
+    one = reals([[1.0]])
+    for r3, expected in ((0.0, -1.0), (1.0, 0.0)):
+        assert coefficient_rows(1.0, reals([[r3]]), one, one, one, one, one)[0, 0, 0] == expected
+
+
+def test_territorial_solitary_males() -> None:
+    male, young, gazelles = reals([5.0, 5.0]), reals([[3.0, 1.0]]), reals([[1.0, 2.0]])
+    made = territorial_solitary_males(
+        male, young, gazelles, reals([[2.0, -1.0]]), reals([[0.5, 2.0]]), reals([[1.0]]), reals([[2.0]])
+    )
+    assert_allclose(made, [[4.0, -1.0]])  # 5 - |(3 - 2) 2| 0.5; 5 - |(1 - 4) (-1)| 2
+
+
+def test_maternity_herds() -> None:
+    made = maternity_herds(
+        reals([[3.0]]), reals([[0.25]]), reals([5.0]), reals([[4.0]]), reals([[-0.5]]), reals([[2.0]]), reals([[1.0]])
+    )
+    assert_allclose(made, [[0.25]])  # (3 + 0.25) + (10 - 4) (-0.5)
+
+
+def test_territories_are_symmetric_and_vanish_in_the_middle() -> None:
+    gazelles, male = reals([[-3.0], [-3.0], [-3.0]]), reals([2.0])
+    assert_allclose(territory(gazelles, male, reals([[0.0], [0.5], [1.0]])), [[-5.0], [0.0], [5.0]])
+
+
+def test_bachelor_male_herds() -> None:
+    made = bachelor_male_herds(
+        reals([[1.0]]), reals([[0.5]]), reals([5.0]), reals([[3.0]]), reals([[2.0]]), reals([[1.0]]), reals([[2.0]])
+    )
+    assert_allclose(made, [[-1.5]])  # (1 - 0.5) + (5 - 6) 2
+
+
+def test_migration_reaches_from_bound_to_bound() -> None:
+    box = Box.of([-1.0, 10.0], [1.0, 30.0])
+    assert_allclose(migration(box, reals([[0.0], [0.5], [1.0]])), [[-1.0, 10.0], [0.0, 20.0], [1.0, 30.0]])
+    assert_allclose(migration(box, reals([[0.5, 1.0]])), [[0.0, 30.0]])
+
+
+def test_coefficients_of_zero_leave_what_the_operators_start_from() -> None:
+    zero, x, male, young = reals([[0.0]]), reals([[2.0]]), reals([5.0]), reals([[3.0]])
+    assert territorial_solitary_males(male, young, x, x, zero, x, x) == [[5.0]]
+    assert maternity_herds(young, zero, male, x, zero, x, x) == [[3.0]]
+    assert bachelor_male_herds(x, zero, male, young, zero, x, x) == [[2.0]]
+
+
+def test_losses_that_are_no_number_rank_last() -> None:
+    assert_array_equal(rankable(reals([math.nan, 1.0, -math.inf, math.inf])), [math.inf, 1.0, math.inf, math.inf])
+
+
+def test_the_best_come_first_and_parents_before_offspring() -> None:
+    parents, young = Herd(reals([[1.0], [2.0]]), reals([5.0, 7.0])), Herd(reals([[3.0], [4.0]]), reals([5.0, 1.0]))
+    best = parents.joined(young).best(3)
+    assert_array_equal(best.points, [[4.0], [1.0], [3.0]])
+    assert_array_equal(best.losses, [1.0, 5.0, 5.0])
+
+
+# ---------------------------------------------------------------- the whole herd at once
+
+
+def plain_offspring(
+    herd: Reals, male: Reals, box: Box, variant: GazelleSettings, progress: float, generator: np.random.Generator
+) -> list[list[float]]:
+    """The same random numbers put into the equations one gazelle, one operator, one dimension at a time."""
+    n, dims = herd.shape
+    third = math.ceil(n / 3)
+    keys, others = generator.random((n, n)), generator.integers(third - 1, n, size=(n,)).tolist()
+    weights = (generator.random if variant.herd_weights == "uniform" else generator.standard_normal)((2, n, 1))
+    r3, r5 = generator.random((2, n, 1))
+    n2, n3, n4 = generator.standard_normal((3, n, dims))
+    r4, picks = generator.random((n, dims)), generator.integers(4, size=(4, n)).tolist()
+    ri, n1 = generator.integers(1, 3, (6, n, 1)), generator.standard_normal((n, dims))
+    mates, r6 = generator.integers(n, size=(n,)).tolist(), generator.random((n, 1))
+    r7 = np.broadcast_to(generator.random((n, 1 if variant.migration == "scalar" else dims)), (n, dims))
+    a, made = -1 - progress, []
+    for i in range(n):
+        group = sorted(range(n), key=keys[i].tolist().__getitem__)[:third]
+        four: list[list[float]] = [[], [], [], []]
+        for d in range(dims):
+            x, best, w = float(herd[i, d]), float(male[d]), ri[:, i, 0]
+            mean = sum(herd[other, d] for other in group) / third
+            young = herd[others[i], d] * math.floor(weights[0, i, 0]) + mean * math.ceil(weights[1, i, 0])
+            rows = [
+                a + 1 + r3[i, 0],
+                a * n2[i, d],
+                r4[i, d],
+                n3[i, d] * n4[i, d] ** 2 * math.cos(2 * r5[i, 0] * n3[i, d]),
+            ]
+            c = [rows[picks[use][i]] for use in range(4)]
+            far = (abs(x) + abs(best)) * (2 * r6[i, 0] - 1)
+            four[0].append(best - abs((w[0] * young - w[1] * x) * n1[i, d] * math.exp(2 - 2 * progress)) * c[0])
+            four[1].append((young + c[1]) + (w[2] * best - w[3] * herd[mates[i], d]) * c[2])
+            four[2].append((x - far) + (w[4] * best - w[5] * young) * c[3])
+            four[3].append((box.high[d] - box.low[d]) * r7[i, d] + box.low[d])
+        made += [[min(max(v, lo), hi) for v, lo, hi in zip(row, box.low, box.high, strict=True)] for row in four]
+    return made
+
+
+@pytest.mark.parametrize("weights", ["uniform", "normal"])
+@pytest.mark.parametrize("moves", ["scalar", "per_dimension"])
+def test_the_whole_herd_at_once_equals_one_gazelle_after_the_other(
+    weights: Literal["uniform", "normal"], moves: Literal["scalar", "per_dimension"]
+) -> None:
+    variant = GazelleSettings(population=7, iterations=10, herd_weights=weights, migration=moves)
+    box = Box.of([-5.0, 0.0, 100.0], [5.0, 1.0, 300.0])
+    herd = starting_herd(box, 7, np.random.default_rng(1))
+    for progress in (0.1, 1.0):
+        fast = offspring(herd, herd[2], box, variant, progress, np.random.default_rng(2))
+        plain = plain_offspring(herd, herd[2], box, variant, progress, np.random.default_rng(2))
+        assert_allclose(fast, plain, rtol=1e-12)
+
+
+def test_scalar_migration_stays_on_the_diagonal() -> None:
+    box = Box.of([0.0] * 3, [1.0] * 3)
+    herd = starting_herd(box, 20, np.random.default_rng(0))
+    made = {
+        moves: offspring(herd, herd[0], box, GazelleSettings(20, 1, migration=moves), 1.0, np.random.default_rng(0))[
+            3::4
+        ]
+        for moves in ("scalar", "per_dimension")
+    }
+    assert np.ptp(made["scalar"], axis=1).max() == 0
+    assert np.ptp(made["per_dimension"], axis=1).min() > 0
+
+
+def test_the_best_of_all_leads_at_once_where_it_is_updated_after_each_gazelle() -> None:
+    variant = replace(SMALL, best_update="gazelle")
+    search = Gazelle([-1.0], [1.0], variant, seed=0)
+    herd = search.ask()
+    search.tell([1.0, 2.0, 3.0, 4.0])
+    first = search.ask()
+    assert first.shape == (4, 1)
+    search.tell([9.0, 0.5, 9.0, 9.0])
+    assert search.best_loss == 0.5
+    assert_array_equal(search.best_point, first[1])
+    assert (search.iteration, search.n_evaluations) == (0, 8)
+    generator = np.random.default_rng()
+    generator.bit_generator.state = search.state()["generator"]
+    assert_array_equal(search.ask(), offspring(herd, first[1], search.box, variant, 1 / 3, generator, slice(1, 2)))
+
+
+# ---------------------------------------------------------------- the search
+
+
+@settings(max_examples=30, deadline=None)
+@given(bounds=BOXES, variant=VARIANTS, seed=st.integers(0, 99), data=st.data())
+def test_a_search_keeps_its_promises(
+    bounds: list[list[float]], variant: GazelleSettings, seed: int, data: st.DataObject
+) -> None:
+    """Never leaves the bounds, never loses the best, N + 4NT evaluations, unusable losses counted."""
+    low, high = reals(bounds).T
+    search = Gazelle(low, high, variant, seed)
+    best, count, unusable = math.inf, 0, 0
+    while not search.done:
+        candidates = search.ask()
+        assert np.isfinite(candidates).all()
+        assert ((candidates >= low) & (candidates <= high)).all()
+        losses = reals(data.draw(st.lists(LOSSES, min_size=len(candidates), max_size=len(candidates))))
+        search.tell(losses)
+        usable = losses[np.isfinite(losses)]
+        if len(usable) and usable.min() < best:
+            best = float(usable.min())
+            assert search.best_point.tolist() in candidates[losses == best].tolist()
+        count, unusable = count + len(losses), unusable + len(losses) - len(usable)
+        assert (search.best_loss, search.n_evaluations, search.n_unusable) == (best, count, unusable)
+    assert count == variant.n_evaluations == variant.population * (1 + 4 * variant.iterations)
+
+
+def test_the_papers_budget() -> None:
+    assert GazelleSettings().n_evaluations == 20_050
+
+
+@settings(max_examples=15, deadline=None)
+@given(variant=VARIANTS, seed=st.integers(0, 99), steps=st.integers(0, 6), between=st.booleans())
+def test_resumed_equals_uninterrupted(variant: GazelleSettings, seed: int, steps: int, between: bool) -> None:
+    low, high = [-1.0, 5.0], [2.0, 7.5]
+    whole, first, losses = Gazelle(low, high, variant, seed), Gazelle(low, high, variant, seed), reals([0.1, math.nan])
+    for _ in range(steps):
+        if not first.done:
+            for search in (whole, first):
+                candidates = search.ask()
+                search.tell(np.where(candidates[:, 0] > 0, candidates[:, 1], losses[1]))
+    if between and not first.done:
+        first.ask()
+    resumed = Gazelle(low, high, variant, seed=12345)
+    resumed.restore(json.loads(json.dumps(first.state(), allow_nan=False)))
+    assert resumed.n_unusable == whole.n_unusable
+    expected = tell_all(whole, np.random.default_rng(0))
+    got = tell_all(resumed, np.random.default_rng(0))
+    assert [one.tolist() for one in got] == [one.tolist() for one in expected]
+    assert resumed.state() == whole.state()
+
+
+def test_asking_twice_gives_the_same_candidates_which_the_asker_may_change() -> None:
+    search = Gazelle([0.0], [1.0], SMALL, seed=0)
+    first = search.ask()
+    kept = first.copy()
+    first += 100
+    assert_array_equal(search.ask(), kept)
+
+
+def test_the_same_seed_takes_the_same_path_and_another_one_does_not() -> None:
+    first, again, other = (
+        minimise(bowl, [-1.0, -1.0], [1.0, 1.0], SMALL, seed).state() for seed in (3, 3, 4)
+    )  # fmt: skip
+    assert first == again
+    assert first["parents"] != other["parents"]
+
+
+def test_the_state_does_not_change_with_the_search() -> None:
+    search = Gazelle([0.0], [1.0], SMALL, seed=0)
+    search.tell(bowl(search.ask()))
+    state = search.state()
+    before = json.dumps(state)
+    tell_all(search, np.random.default_rng(0))
+    assert json.dumps(state) == before
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        (Gazelle([0.0], [2.0], SMALL), r"high \[2.0\], expected \[1.0\]"),
+        (Gazelle([0.0, 0.0], [1.0, 1.0], SMALL), r"low \[0.0, 0.0\], expected \[0.0\]"),
+        (Gazelle([0.0], [1.0], replace(SMALL, population=5)), "population 5, expected 4"),
+        (Gazelle([0.0], [1.0], replace(SMALL, migration="per_dimension")), "migration 'per_dimension', expected"),
+    ],
+)
+def test_a_state_of_another_search_is_refused(other: Gazelle, message: str) -> None:
+    with pytest.raises(InputError, match=f"state is of another search: .*{message}"):
+        Gazelle([0.0], [1.0], SMALL).restore(other.state())
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"parents": None},
+        {"parents": {"points": [[0.1]], "losses": []}},
+        {"offspring": {"points": [[0.1, 0.2]], "losses": [1.0]}},
+        {"asked": [["x"]]},
+        {"iteration": None},
+        {"generator": {"bit_generator": "MT19937"}},
+    ],
+)
+def test_a_damaged_state_is_refused_and_changes_nothing(damage: dict[str, Any]) -> None:
+    search = Gazelle([0.0], [1.0], SMALL, seed=0)
+    search.tell(bowl(search.ask()))
+    before = search.state()
+    with pytest.raises(InputError, match="state of a search is damaged"):
+        search.restore({**before, **damage})
+    assert search.state() == before
+
+
+@pytest.mark.parametrize("state", [{}, {"search": None}, {"search": "gazelle"}])
+def test_a_state_of_nothing_is_refused(state: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match="state is of another search: got low None"):
+        Gazelle([0.0], [1.0], SMALL).restore(state)
+
+
+def test_a_search_whose_losses_are_all_unusable_runs_to_its_end() -> None:
+    search = minimise(lambda points: np.full(len(points), np.nan), [0.0], [1.0], SMALL, seed=0)
+    assert (search.n_unusable, search.best_loss) == (SMALL.n_evaluations, math.inf)
+    assert 0 <= search.best_point[0] <= 1
+
+
+@pytest.mark.parametrize("best_update", ["iteration", "gazelle"])
+@pytest.mark.parametrize("herd_weights", ["uniform", "normal"])
+@pytest.mark.parametrize("moves", ["scalar", "per_dimension"])
+def test_every_variant_finds_a_minimum_away_from_the_origin(
+    best_update: Literal["iteration", "gazelle"],
+    herd_weights: Literal["uniform", "normal"],
+    moves: Literal["scalar", "per_dimension"],
+) -> None:
+    variant = GazelleSettings(15, 30, herd_weights, moves, best_update)
+    for seed in range(3):
+        search = minimise(
+            lambda points: ((points - [3.0, -1.0]) ** 2).sum(axis=1), [-5.0] * 2, [5.0] * 2, variant, seed
+        )
+        assert search.best_loss < 1e-3
+
+
+def test_the_optimizer_needs_numpy_alone() -> None:
+    code = "import sys, omsn.tuning.gazelle; print(sorted({'optuna', 'torch', 'scipy', 'sklearn'} & set(sys.modules)))"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[]"
