@@ -123,7 +123,7 @@ def test_commands_parse_and_their_settings_exist(arguments: list[str]) -> None:
 
 def test_readme_shows_every_command_and_recipe() -> None:
     assert {arguments[0] for arguments in commands_in(README)} == set(COMMANDS)
-    words = set(re.findall(r"\w+", text_of(README)))
+    words = set(re.findall(r"[\w-]+", text_of(README)))
     assert [name for name in recipe_names() if name not in words] == []
 
 
