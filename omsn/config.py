@@ -17,7 +17,7 @@ Normalisation = Literal["none", "enrolled"]
 LossName = Literal["cross_entropy", "binary_cross_entropy"]
 
 
-def tunable(default: float, low: float, high: float, *, log: bool = False) -> Any:
+def tunable(default: float | None, low: float, high: float, *, log: bool = False) -> Any:
     """A field that a search may vary between ``low`` and ``high``; the range is checked as any setting is."""
     return field(default=default, metadata={"low": low, "high": high, "log": log})
 
@@ -36,7 +36,7 @@ def check_ranges(section: object) -> None:
     problems = []
     for spec in fields(section):  # type: ignore[arg-type]
         value, low, high = getattr(section, spec.name), spec.metadata.get("low"), spec.metadata.get("high")
-        if low is not None and high is not None and not low <= value <= high:
+        if None not in (low, high, value) and not low <= value <= high:
             problems.append(f"{type(section).__name__}.{spec.name}: got {value}, expected {low} to {high}")
     if problems:
         raise ConfigError("; ".join(problems))
@@ -293,6 +293,8 @@ class TrainingConfig(_Checked):
     """Clips in a step."""
     learning_rate: float = tunable(2e-3, 1e-5, 1e-1, log=True)
     """Highest learning rate of AdamW."""
+    classifier_learning_rate: float | None = tunable(None, 1e-5, 1e-1, log=True)
+    """The same for SMGCNN, which the paper tunes by itself (paper 2.5.2); none takes ``learning_rate``."""
     weight_decay: float = tunable(0.05, 0.0, 1.0)
     """Decoupled weight decay."""
     schedule: Literal["one_cycle", "constant"] = "one_cycle"

@@ -90,7 +90,7 @@ def _epoch(state: TrainingState, train: PaddedSet, validation: PaddedSet | None,
     loss_sum = n_right = n_seen = 0.0
     for rows in _batches(len(train), n_steps, state.generator):
         for group in state.optimizer.param_groups:
-            group["lr"] = learning_rate(state.step, n_steps * config.epochs, config)
+            group["lr"] = group["share"] * learning_rate(state.step, n_steps * config.epochs, config)
         targets = smooth(train.targets[rows], network.sizes.n_classes, config.label_smoothing)
         batch, targets = augment(train.batch(rows), targets, config.augment, state.generator, train.mirror)
         logits = network.logits(batch)

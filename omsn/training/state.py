@@ -70,7 +70,7 @@ class TrainingState:
     def start(network: Network, config: TrainingConfig, seed: int) -> TrainingState:
         """The state before the first step."""
         optimizer = torch.optim.AdamW(
-            network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
+            parameter_groups(network, config), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
         )
         run = f"{seed} {to_json(config)} {to_json(network.config)}"
         return TrainingState(network, optimizer, Generator().manual_seed(seed), run)
@@ -112,6 +112,14 @@ class TrainingState:
         best = self.history[self.best_epoch - 1].validation if self.best_epoch else None
         if best is None or epoch.validation[0] < best[0]:
             self.best_epoch, self.best_weights = epoch.number, self.kept_weights()
+
+
+def parameter_groups(network: Network, config: TrainingConfig) -> list[dict[str, Any]]:
+    """The optimizer's groups: all but SMGCNN, and SMGCNN; ``share`` is its learning rate as a multiple of the usual."""
+    own = list(network.classifier.parameters())
+    rest = [weight for name, weight in network.named_parameters() if not name.startswith("classifier.")]
+    rate = config.learning_rate if config.classifier_learning_rate is None else config.classifier_learning_rate
+    return [{"params": rest, "share": 1.0}, {"params": own, "share": rate / config.learning_rate}]
 
 
 def save_state(path: Path, state: TrainingState) -> None:

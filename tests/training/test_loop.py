@@ -120,6 +120,25 @@ def test_it_learns_what_can_be_learned(loss: LossName) -> None:
     assert torch.equal(predict_probabilities(net, TRAIN, config).argmax(dim=1), TRAIN.targets)
 
 
+def test_the_classifier_learns_at_its_own_rate() -> None:
+    """The first step of AdamW moves a weight that has a gradient by its learning rate."""
+    before, after = without_dropout(), without_dropout()
+    config = replace(
+        PLAIN,
+        epochs=1,
+        batch_size=100,
+        learning_rate=0.01,
+        classifier_learning_rate=0.0001,
+        weight_decay=0.0,
+        schedule="constant",
+    )
+    fit(after, TRAIN, None, config, seed=1)
+    pairs = zip(before.named_parameters(), after.parameters(), strict=True)
+    moved = {name: float((new - old).detach().abs().max()) for (name, old), new in pairs}
+    assert moved["classifier.classify.weight"] == pytest.approx(0.0001, rel=0.01)
+    assert moved["audio_encoder.project.weight"] == pytest.approx(0.01, rel=0.01)
+
+
 def test_same_seed_same_weights() -> None:
     def trained(seed: int) -> Network:
         net = network()

@@ -13,7 +13,7 @@ from omsn.config import NetworkConfig
 from omsn.errors import CheckpointError
 from omsn.features.cache import write_entry
 from omsn.models.network import Network
-from omsn.training.state import Epoch, TrainingState, Weights, load_state, save_state
+from omsn.training.state import Epoch, TrainingState, Weights, load_state, parameter_groups, save_state
 
 
 def started(seed: int = 0, config: NetworkConfig = NETWORK) -> TrainingState:
@@ -217,3 +217,13 @@ def test_other_network(tmp_path: Path) -> None:
     smaller.audio_head = torch.nn.Linear(2, 2)
     with pytest.raises(CheckpointError, match=r"(?s)training state of another network.*audio_head"):
         load_state(tmp_path / "state", TrainingState.start(smaller, TRAINING, seed=5))
+
+
+def test_the_classifier_may_have_a_learning_rate_of_its_own() -> None:
+    torch.manual_seed(0)
+    whole = network()
+    rest, own = parameter_groups(whole, replace(TRAINING, learning_rate=0.02, classifier_learning_rate=0.005))
+    assert (rest["share"], own["share"]) == (1.0, 0.25)
+    assert {id(weight) for weight in own["params"]} == {id(weight) for weight in whole.classifier.parameters()}
+    assert len(rest["params"]) + len(own["params"]) == len(list(whole.parameters()))
+    assert [group["share"] for group in parameter_groups(whole, TRAINING)] == [1.0, 1.0]
