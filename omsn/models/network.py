@@ -53,10 +53,19 @@ class Network(nn.Module):
 
     def logits(self, batch: Batch) -> Logits:
         """Logits of the whole and of each modality alone."""
-        audio = self.audio_encoder(batch.audio, batch.audio_mask)  # (B, N, D)
-        video = self.video_encoder(batch.video, batch.video_mask)  # (B, N, D)
-        fused = self.fusion(self._fold(audio), self._fold(video))  # (B, C, N, D / maps)
+        audio, video = self.encode(batch)  # (B, N, D) each
+        fused = self.fuse(audio, video)  # (B, C, N, D / maps)
         return Logits(self.classifier(fused), self.audio_head(audio.mean(dim=1)), self.video_head(video.mean(dim=1)))
+
+    def encode(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The matrices of sound and face, each (B, N, D)."""
+        audio = self.audio_encoder(batch.audio, batch.audio_mask)
+        return audio, self.video_encoder(batch.video, batch.video_mask)
+
+    def fuse(self, audio: Tensor, video: Tensor) -> Tensor:
+        """Two matrices (B, N, D) to the maps (B, C, N, D / maps) that SMGCNN is given."""
+        fused: Tensor = self.fusion(self._fold(audio), self._fold(video))
+        return fused
 
     def _fold(self, matrix: Tensor) -> Tensor:
         """A matrix (B, N, D) as maps (B, M, N, D / M)."""
