@@ -11,10 +11,22 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from omsn.errors import OmsnError
-from omsn.terminal import err, out, print_facts, print_json, print_predictions, print_scores, print_skipped, progress
+from omsn.terminal import (
+    err,
+    out,
+    print_batch,
+    print_facts,
+    print_json,
+    print_predictions,
+    print_scores,
+    print_skipped,
+    progress,
+    shown,
+)
 from omsn.version import __version__
 
 if TYPE_CHECKING:
+    from omsn.batch import Output
     from omsn.data.corpora import Corpus
     from omsn.training.plan import Plan
 
@@ -55,6 +67,15 @@ class NormalisationName(StrEnum):
 
     none = "none"
     enrolled = "enrolled"
+
+
+class BackendName(StrEnum):
+    """Who runs ``omsn predict``'s processes."""
+
+    loky = "loky"
+    threading = "threading"
+    dask = "dask"
+    ray = "ray"
 
 
 Recipe = Annotated[str, typer.Option("--recipe", help="Named settings (default, paper, demo) or a TOML file.")]
@@ -195,38 +216,35 @@ def evaluate(
 
 @app.command()
 def predict(
-    files: Annotated[list[Path], typer.Argument(help="Video or sound files, or folders of them.")],
+    files: Annotated[
+        list[Path], typer.Argument(help="Video or sound files, folders of them, patterns like 'a/*.mp4'.")
+    ],
     checkpoint: Annotated[Path, typer.Option(help="Folder that omsn train wrote.")],
     normalise: Normalise = None,
-    out_: Annotated[Path | None, typer.Option("--out", help="Write NAME.json for each file here.")] = None,
+    out_: Annotated[Path | None, typer.Option("--out", help="Folder for the answers and failures.csv.")] = None,
+    formats: Annotated[
+        str | None, typer.Option("--format", help="What to write: json (as given), csv, webvtt, srt, eaf; with commas.")
+    ] = None,
+    jobs: Jobs = 1,
+    backend: Annotated[BackendName | None, typer.Option(help="Who runs the processes, through joblib.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Leave out what --out already has answers for.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Name the emotion in files. Goes on after a bad file, lists it, and exits with 1.
 
-    Example: omsn predict clip.mp4 --checkpoint runs/model/checkpoint
+    Example: omsn predict clip.mp4 interviews --checkpoint runs/model/checkpoint --out answers --format csv,eaf
     """
-    from omsn.export.json import prediction_to_dict, write_json
-    from omsn.media.find import find_media
-    from omsn.recognizer import Recognizer
+    from omsn.batch import Model, predict_batch
 
-    recognizer = Recognizer(checkpoint, normalise.value if normalise else None)
-    found, failures = find_media(files)
-    answers = []
-    for path in found:
-        try:
-            answers.append(recognizer.predict(path))
-            if out_ is not None:
-                write_json(answers[-1], out_ / f"{path.name}.json")
-        except (OmsnError, OSError) as error:
-            failures.append((str(path), str(error)))
+    output, model = _output(out_, formats, resume), Model.of(checkpoint, normalise.value if normalise else None)
+    with progress("files") as step:
+        batch = predict_batch(files, model, output, jobs=jobs, backend=backend.value if backend else None, on_step=step)
     if as_json:
-        failed = [{"path": path, "reason": reason} for path, reason in failures]
-        print_json({"predictions": [prediction_to_dict(answer) for answer in answers], "failed": failed})
+        print_json(batch.to_dict())
     else:
-        print_predictions(answers)
-    for name, reason in failures:
-        err.print(f"[red]failed[/red] {name}: {reason}", highlight=False)
-    if failures or not answers:
+        print_predictions(batch.predictions)
+    print_batch(batch, out_)
+    if batch.failures:
         raise typer.Exit(1)
 
 
@@ -318,6 +336,22 @@ def _find(corpus: CorpusName, folder: Path, template: str, channel: str, name: s
     return found.named(name) if name else found
 
 
+def _output(folder: Path | None, formats: str | None, resume: bool) -> Output | None:
+    """What predict writes; wrong usage ends with exit code 2."""
+    from omsn.batch import Output
+    from omsn.errors import InputError
+    from omsn.export.formats import parse_formats
+
+    if folder is None:
+        if resume or formats is not None:
+            raise typer.BadParameter("--format and --resume need --out")
+        return None
+    try:
+        return Output(folder, parse_formats("json" if formats is None else formats), resume)
+    except InputError as error:
+        raise typer.BadParameter(f"--format: {error}") from error
+
+
 def _tell(metrics: dict[str, object], page: Path | None, as_json: bool) -> None:
     if as_json:
         print_json(metrics)
@@ -335,5 +369,5 @@ def main() -> None:
 
 
 def _fail(message: str) -> NoReturn:
-    err.print(f"[red]error:[/red] {message}", highlight=False)
+    err.print("[red]error:[/red]", "\n".join(map(shown, message.splitlines())), highlight=False)
     sys.exit(1)

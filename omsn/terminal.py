@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Column, Table
 
 if TYPE_CHECKING:
+    from omsn.batch import Batch
     from omsn.data.corpora import Skipped
     from omsn.types import Prediction
 
@@ -21,7 +24,7 @@ Step = Callable[[int, int, str], None]
 out, err = Console(soft_wrap=True), Console(stderr=True, soft_wrap=True)
 
 MAX_LISTED = 20
-"""Skipped files that a command lists; all of them are counted."""
+"""Skipped or failed files that a command lists; all of them are counted."""
 METRIC_NAMES = {
     "war": "WAR (accuracy)",
     "uar": "UAR",
@@ -45,7 +48,17 @@ def progress(what: str) -> Iterator[Step]:
     )
     with Progress(*columns, console=err, disable=not err.is_terminal, transient=True) as bar:
         task = bar.add_task(what, total=None, note="")
-        yield lambda done, total, note: bar.update(task, completed=done, total=total, note=note)
+        yield lambda done, total, note: bar.update(task, completed=done, total=total, note=shown(note))
+
+
+def shown(text: str) -> str:
+    r"""The text as a terminal can show it: no markup, no control characters, no bytes that are no UTF-8.
+
+    >>> print(shown("a\n\udcff"))
+    a\n\udcff
+    """
+    legal = text.encode(errors="backslashreplace").decode()
+    return escape("".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in legal))
 
 
 def print_json(value: object) -> None:
@@ -77,19 +90,40 @@ def print_scores(metrics: Mapping[str, Any], page: Path | None) -> None:
 
 
 def print_predictions(predictions: Sequence[Prediction]) -> None:
-    """One row a window."""
+    """One row a window; files by their names, or by their paths where two share a name. Nothing where there is none."""
+    if not predictions:
+        return
+    named = Counter(Path(prediction.source).name for prediction in predictions)
     table = Table(Column("file", overflow="fold"), "from", "to", "emotion", "probability", "from what")
     for prediction in predictions:
+        name = Path(prediction.source).name
         for number, window in enumerate(prediction.windows):
             table.add_row(
-                Path(prediction.source).name if number == 0 else "",
+                shown(name if named[name] == 1 else prediction.source) if number == 0 else "",
                 f"{window.start_s:.1f} s",
                 f"{window.end_s:.1f} s",
-                prediction.emotion(number),
+                shown(prediction.emotion(number)),
                 f"{max(window.probabilities):.2f}",
                 " + ".join(window.modalities),
             )
     out.print(table)
+
+
+def print_batch(batch: Batch, folder: Path | None) -> None:
+    """What became of the files: failures with their reasons, then all of them counted where it was not one alone."""
+    for name, reason in batch.failures[:MAX_LISTED]:
+        err.print(f"[red]failed[/red] {shown(name)}: {shown(reason)}", highlight=False)
+    if len(batch.failures) > MAX_LISTED:
+        err.print(f"... and {len(batch.failures) - MAX_LISTED} more; failures.csv in --out, and --json, list all")
+    counts = {
+        "answered": len(batch.predictions),
+        "done before": len(batch.done_before),
+        "failed": len(batch.failures),
+        "passed over": batch.passed_over,
+    }
+    if sum(counts.values()) > 1:
+        told = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+        err.print(told + (f" -> {shown(str(folder))}" if folder else ""), highlight=False)
 
 
 def print_facts(facts: Mapping[str, Any]) -> None:

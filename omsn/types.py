@@ -7,6 +7,7 @@ C channels, H and W height and width of a map, K classes. Masks: True = real dat
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -22,6 +23,8 @@ Mask = NDArray[np.bool_]
 
 N_LANDMARKS = 68
 """Points of the iBUG-68 scheme: 0-16 jaw, 17-26 brows, 27-35 nose, 36-47 eyes, 48-67 mouth."""
+SUM_TOLERANCE = 1e-3
+"""How far the sum of a window's probabilities may be from 1."""
 
 
 def _check(name: str, array: NDArray[np.generic], dtype: type[np.generic], shape: Sequence[int | None]) -> None:
@@ -186,12 +189,12 @@ class LabelledSample:
 
 @dataclass(frozen=True)
 class Window:
-    """One answer: a stretch of time of one face.
+    """One answer: a stretch of time of one face; refused with an InputError where it breaks what is said here.
 
     Attributes:
         start_s: start in seconds.
-        end_s: end in seconds.
-        probabilities: one for each label, in label order; they sum to 1.
+        end_s: end in seconds, not before the start.
+        probabilities: one for each label, 0 to 1, in label order; they sum to 1.
         modalities: which of "audio" and "video" were present.
         track: number of the face, 0 for the first.
     """
@@ -201,6 +204,19 @@ class Window:
     probabilities: tuple[float, ...]
     modalities: tuple[str, ...]
     track: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.end_s - self.start_s < math.inf:  # also False where a time is NaN or infinite
+            raise InputError(
+                f"Window: got {self.start_s} s to {self.end_s} s, expected a finite start, not after the end"
+            )
+        total = sum(self.probabilities)
+        # Written so that NaN, which compares as False, is refused too.
+        if not (all(0 <= one <= 1 for one in self.probabilities) and abs(total - 1) <= SUM_TOLERANCE):
+            raise InputError(
+                f"Window.probabilities: got {self.probabilities} with sum {total:.6g}, "
+                f"expected numbers from 0 to 1 that sum to 1 within {SUM_TOLERANCE}"
+            )
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -11,9 +12,13 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from omsn.cli import app
+from omsn.cli import BackendName, app
 from omsn.data.synthetic import render_corpus
 from omsn.errors import OmsnError
+from omsn.labels import LabelSet
+from omsn.terminal import print_predictions
+from omsn.types import Prediction, Window
+from omsn.workers import BACKENDS
 
 RUNNER = CliRunner()
 TINY = ["--recipe", "demo", "--set", "training.epochs=2", "--set", "network.fusion.width=4"]
@@ -125,6 +130,82 @@ def test_predict_shows_a_table_and_exits_with_0(run: Path, films: Path) -> None:
     assert "audio + video" in told
 
 
+def test_predict_writes_every_format_on_two_processes_and_resumes(run: Path, films: Path, tmp_path: Path) -> None:
+    for film in sorted(films.rglob("*.mp4"))[:2]:
+        (tmp_path / "films" / film.parent.name).mkdir(parents=True, exist_ok=True)
+        shutil.copy(film, tmp_path / "films" / film.parent.name)
+    arguments: list[str | Path] = [tmp_path / "films", "--checkpoint", run / "checkpoint", "--out", tmp_path / "out"]
+    arguments += ["--format", "json,csv,webvtt,srt,eaf", "--normalise", "enrolled"]
+    first = json.loads(omsn("predict", *arguments, "--jobs", "2", "--json"))
+    assert (len(first["predictions"]), first["failed"], first["done_before"]) == (2, [], [])
+    assert len([path for path in (tmp_path / "out").rglob("*.mp4.*") if path.is_file()]) == 10
+    again = json.loads(omsn("predict", *arguments, "--backend", "loky", "--resume", "--json"))
+    assert (again["predictions"], len(again["done_before"])) == ([], 2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--out", "OUT", "--format", "docx"], "unknown format: got 'docx', expected one or more of json, csv"),
+        (["--out", "OUT", "--format", ""], "unknown format: got none"),
+        (["--format", "csv"], "--format and --resume need --out"),
+        (["--resume"], "--format and --resume need --out"),
+        (["--backend", "spark"], "'spark' is not one of 'loky', 'threading', 'dask', 'ray'"),
+        (["--jobs", "0"], "Invalid value for '--jobs'"),
+    ],
+)
+def test_wrong_usage_of_predict_is_exit_code_2(arguments: list[str], message: str, run: Path, tmp_path: Path) -> None:
+    places = {"OUT": str(tmp_path / "OUT")}
+    command = ["predict", "a.mp4", "--checkpoint", str(run / "checkpoint")]
+    result = RUNNER.invoke(app, command + [places.get(argument, argument) for argument in arguments])
+    assert result.exit_code == 2
+    assert message in " ".join(result.stderr.replace("│", " ").split())
+    assert not (tmp_path / "OUT").exists()
+
+
+def test_predict_names_every_backend_that_there_is() -> None:
+    assert tuple(BackendName) == BACKENDS
+
+
+def test_predict_counts_and_lists_failures(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "[").mkdir()
+    for number in range(25):
+        (tmp_path / "[" / f"b]{number:02}.mp4").write_text("not a film")
+    (tmp_path / "notes.txt").touch()
+    result = RUNNER.invoke(app, ["predict", str(tmp_path), "--checkpoint", str(run / "checkpoint")])
+    assert result.exit_code == 1
+    lines = result.stderr.splitlines()
+    assert len([line for line in lines if line.startswith("failed") and "[/b]" in line]) == 20
+    assert lines[-2].startswith("... and 5 more")
+    assert lines[-1] == "25 failed, 1 passed over"
+    assert "Traceback" not in result.stderr
+
+
+def test_predict_of_odd_names_in_a_process_of_its_own(run: Path, films: Path, tmp_path: Path) -> None:
+    """Names with markup, line breaks and bytes that are no UTF-8, on streams that take nothing but UTF-8."""
+    film = sorted(films.rglob("*.mp4"))[0]
+    odd = os.fsdecode(b"[b] \xff\n.mp4")
+    shutil.copy(film, tmp_path / odd)
+    (tmp_path / "[").mkdir()
+    (tmp_path / "[" / "b].mp4").symlink_to("gone.mp4")
+    command = [sys.executable, "-m", "omsn", "predict", str(tmp_path), "--checkpoint", str(run / "checkpoint")]
+    environment = os.environ | {"PYTHONIOENCODING": "utf-8:strict", "COLUMNS": "200"}
+    ran = subprocess.run([*command, "--out", str(tmp_path / "out")], env=environment, capture_output=True, check=False)
+    assert (ran.returncode, b"Traceback" in ran.stderr) == (1, False)
+    assert b"[b] \\udcff\\n.mp4" in ran.stdout
+    assert ran.stderr.splitlines()[0].endswith(b"/[/b].mp4: a link to a file that is not there")
+    assert (tmp_path / "out" / f"{odd}.json").exists()
+
+
+def test_a_table_of_two_files_of_one_name_shows_their_paths(capsys: pytest.CaptureFixture[str]) -> None:
+    windows = (Window(0.0, 1.0, (1.0,), ("audio",)),)
+    labels = LabelSet(("calm",))
+    print_predictions([Prediction(f"{folder}/a.mp4", labels, windows) for folder in ("x", "y")])
+    told = capsys.readouterr().out
+    assert "x/a.mp4" in told
+    assert "y/a.mp4" in told
+
+
 def test_report_is_written_again(run: Path) -> None:
     (run / "report.html").unlink()
     omsn("report", run)
@@ -142,6 +223,7 @@ def test_report_is_written_again(run: Path) -> None:
         (["prepare", "OUT", "--out", "OUT", "--corpus", "pattern"], "--template belongs to"),
         (["prepare", "EMPTY", "--out", "OUT"], "EMPTY"),
         (["predict", "CACHE", "--checkpoint", "EMPTY"], "no checkpoint"),
+        (["predict", "CACHE", "--checkpoint", "EMPTY", "--backend", "dask"], "no checkpoint"),
     ],
 )
 def test_wrong_input_is_told_in_one_line(arguments: list[str], message: str, cache: Path, tmp_path: Path) -> None:
@@ -152,9 +234,12 @@ def test_wrong_input_is_told_in_one_line(arguments: list[str], message: str, cac
 
 
 def test_an_error_is_one_line_and_exit_code_1(tmp_path: Path) -> None:
+    looks_like_markup = str(tmp_path / "[" / "red]")
     done = subprocess.run(
-        [sys.executable, "-m", "omsn", "info", str(tmp_path)], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "omsn", "info", looks_like_markup], capture_output=True, text=True, check=False
     )
+    assert looks_like_markup in done.stderr
+    assert len(done.stderr.splitlines()) == 1
     assert done.returncode == 1
     assert done.stderr.startswith("error: ")
     assert "Traceback" not in done.stderr

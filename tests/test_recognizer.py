@@ -7,51 +7,25 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
-import torch
+from made_checkpoint import write_checkpoint, write_hum
 
 import omsn
-from omsn.config import Config, EncoderConfig, FusionConfig, NetworkConfig
 from omsn.data.synthetic import render_corpus
 from omsn.errors import CheckpointError, InputError, MediaError
-from omsn.features.audio import audio_columns
-from omsn.features.face import face_columns
 from omsn.labels import RAVDESS_EMOTIONS
-from omsn.models.checkpoint import Checkpoint, save_checkpoint
-from omsn.models.network import Network, Sizes
+from omsn.models.checkpoint import save_checkpoint
 from omsn.recognizer import HOP_S, WINDOW_S, Recognizer
-
-ENCODER = EncoderConfig(conv_layers=1, conv_width=8, lstm_width=4, steps=4, channels=8)
-NETWORK = NetworkConfig(ENCODER, ENCODER, FusionConfig(maps=2, width=4, stages=2))
 
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An untrained network: the way from file to answer is the same."""
-    folder = tmp_path_factory.mktemp("checkpoint")
-    config = Config(network=NETWORK)
-    audio, video = audio_columns(config.pipeline.audio), face_columns(config.pipeline.video)
-    torch.manual_seed(0)
-    network = Network(Sizes(len(audio), len(video), 8), config.network)
-    statistics = {
-        f"{name}.{part}": np.full(len(columns), value, np.float32)
-        for name, columns in (("audio", audio), ("video", video))
-        for part, value in (("mean", 0.0), ("std", 1.0))
-    }
-    save_checkpoint(folder, Checkpoint(network, config, RAVDESS_EMOTIONS, audio, video, statistics, ("01",)))
-    return folder
+    return write_checkpoint(tmp_path_factory.mktemp("checkpoint"))
 
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("film")
     return render_corpus(root, speakers=1, clips_per_emotion=1, seconds=1.0, size=(240, 180))[0]
-
-
-def write_hum(path: Path, seconds: float, level: float = 0.3) -> Path:
-    times_s = np.arange(round(16000 * seconds)) / 16000
-    soundfile.write(path, level * np.sin(2 * np.pi * 150 * times_s), 16000)
-    return path
 
 
 def test_a_short_film_is_one_window_of_both_modalities(checkpoint: Path, film: Path) -> None:

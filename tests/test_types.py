@@ -1,3 +1,4 @@
+import math
 from typing import Any
 
 import numpy as np
@@ -119,6 +120,31 @@ def test_frames_taken_from_a_stream() -> None:
 def test_a_clip_knows_only_what_it_is_told() -> None:
     clip = Clip("a", "", "")
     assert (clip.audio, clip.video, clip.landmarks, clip.start_s, clip.end_s) == ("", "", "", 0.0, None)
+
+
+@pytest.mark.parametrize("window", [Window(1.0, 1.0, (1.0,), ()), Window(-0.02, 0.5, (0.2004, 0.8), ("audio",))])
+def test_a_window_may_be_empty_begin_early_and_be_rounded(window: Window) -> None:
+    assert window.end_s >= window.start_s
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"start_s": 2.0}, r"Window: got 2.0 s to 1.0 s, expected a finite start, not after the end"),
+        ({"start_s": math.nan}, "Window: got nan s to 1.0 s"),
+        ({"end_s": math.inf}, "Window: got 0.0 s to inf s"),
+        ({"start_s": math.inf, "end_s": math.inf}, "Window: got inf s to inf s"),
+        ({"probabilities": ()}, r"Window.probabilities: got \(\) with sum 0, expected numbers from 0 to 1"),
+        ({"probabilities": (0.5, 0.4)}, r"Window.probabilities: got \(0.5, 0.4\) with sum 0.9.* within 0.001"),
+        ({"probabilities": (1.5, -0.5)}, r"Window.probabilities: got \(1.5, -0.5\) with sum 1, expected"),
+        ({"probabilities": (math.nan, 1.0)}, r"Window.probabilities: got \(nan, 1.0\) with sum nan"),
+        ({"probabilities": (math.inf, -math.inf)}, r"Window.probabilities: got \(inf, -inf\) with sum nan"),
+    ],
+)
+def test_a_wrong_window_is_refused(changes: dict[str, Any], message: str) -> None:
+    fields: dict[str, Any] = {"start_s": 0.0, "end_s": 1.0, "probabilities": (0.2, 0.8), "modalities": ()}
+    with pytest.raises(InputError, match=message):
+        Window(**fields | changes)
 
 
 def test_the_emotion_of_each_window() -> None:

@@ -1,34 +1,112 @@
-"""Files that a user names -> media files: folders are looked through, everything else is taken as it is."""
+"""Files that a user names -> media files: folders are looked through, patterns expanded, the rest taken as it is."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from pathlib import Path
+import glob
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePath
 
 MEDIA_SUFFIXES = frozenset(
     {".mp4", ".mov", ".mkv", ".avi", ".webm", ".m4v", ".wav", ".flac", ".mp3", ".ogg", ".m4a", ".opus"}
 )
 
 
-def find_media(paths: Iterable[Path]) -> tuple[list[Path], list[tuple[str, str]]]:
-    """Media files in order, each once, and what could not be used: (path, reason).
+@dataclass(frozen=True)
+class MediaFile:
+    """A file to read.
 
-    A folder stands for the media files below it by their suffix; a file is taken whatever its name.
+    Attributes:
+        path: as the user named it, or its folder.
+        below: its path below the folder that the user named; its own name where the file itself was named.
     """
-    found: dict[Path, None] = {}
-    failures = []
-    for path in paths:
-        if path.is_dir():
-            inside = sorted(
-                item for item in path.rglob("*") if item.is_file() and item.suffix.lower() in MEDIA_SUFFIXES
-            )
-            found.update(dict.fromkeys(inside))
-            if not inside:
-                failures.append(
-                    (str(path), f"no media file in this folder; expected {', '.join(sorted(MEDIA_SUFFIXES))}")
-                )
-        elif path.exists():
-            found[path] = None
-        else:
-            failures.append((str(path), "no such file or folder"))
-    return list(found), failures
+
+    path: Path
+    below: PurePath
+
+    @property
+    def identity(self) -> Path:
+        """The absolute path, folders' links followed; a link that is a file stays the file that it is."""
+        return self.path.parent.resolve() / self.path.name
+
+
+@dataclass(frozen=True)
+class Found:
+    """What names stand for.
+
+    Attributes:
+        files: in order, each once.
+        failures: names that cannot be used, each with the reason.
+        passed_over: files in folders that are hidden or have no suffix of a media file.
+    """
+
+    files: tuple[MediaFile, ...] = ()
+    failures: tuple[tuple[str, str], ...] = ()
+    passed_over: int = 0
+
+
+def find_media(names: Iterable[Path]) -> Found:
+    """Media files that files, folders and patterns such as ``films/*.mp4`` stand for.
+
+    A folder stands for the media files below it by their suffix, but for hidden ones; links to folders in it are not
+    followed. A file that is named is taken whatever its name. A name that is no file is a pattern (``**``: any depth).
+    """
+    parts = [_look_at(path) if path else _failure(name, reason) for name in names for path, reason in _expand(name)]
+    files: dict[Path, MediaFile] = {}
+    for file in (file for part in parts for file in part.files):
+        files.setdefault(file.identity, file)
+    return Found(
+        tuple(files.values()),
+        tuple(failure for part in parts for failure in part.failures),
+        sum(part.passed_over for part in parts),
+    )
+
+
+def _expand(name: Path) -> Iterator[tuple[Path | None, str]]:
+    """The paths that a name stands for, or why it stands for none."""
+    pattern = str(name)
+    if os.path.lexists(name) or glob.escape(pattern) == pattern:
+        yield name, ""
+        return
+    matches = sorted(glob.glob(pattern, recursive=True))
+    yield from ((Path(match), "") for match in matches)
+    if not matches:
+        yield None, "no file of this name, and as a pattern it matches nothing"
+
+
+def _look_at(path: Path) -> Found:
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return _failure(path, "a link to a file that is not there" if path.is_symlink() else "no such file or folder")
+    except (OSError, ValueError) as error:  # ValueError: a null character in the name
+        return _failure(path, f"cannot be looked at ({getattr(error, 'strerror', None) or error})")
+    if stat.S_ISDIR(mode):
+        return _look_below(path)
+    if not stat.S_ISREG(mode):
+        return _failure(path, "neither a file nor a folder; expected a media file")
+    return Found((MediaFile(path, PurePath(path.name)),))
+
+
+def _look_below(folder: Path) -> Found:
+    unreadable: list[OSError] = []
+    walk = os.walk(folder, onerror=unreadable.append)
+    paths = sorted(Path(root, name) for root, _, names in walk for name in names)
+    media = [path for path in paths if _is_media(path.relative_to(folder))]
+    parts = [_look_at(path) for path in media]
+    failures = [(str(error.filename), f"cannot be looked through ({error.strerror})") for error in unreadable]
+    failures += [failure for part in parts for failure in part.failures]
+    if not media and not failures:
+        failures.append((str(folder), f"no media file in this folder; expected {', '.join(sorted(MEDIA_SUFFIXES))}"))
+    files = (MediaFile(file.path, file.path.relative_to(folder)) for part in parts for file in part.files)
+    return Found(tuple(files), tuple(failures), len(paths) - len(media))
+
+
+def _is_media(below: PurePath) -> bool:
+    return below.suffix.lower() in MEDIA_SUFFIXES and not any(part.startswith(".") for part in below.parts)
+
+
+def _failure(name: Path, reason: str) -> Found:
+    return Found(failures=((str(name), reason),))

@@ -66,7 +66,7 @@ times_s = st.floats(-1.0, 5000.0)
 
 @given(st.lists(st.tuples(times_s, times_s, st.integers(0, 2)), max_size=30))
 def test_cues_neither_overlap_nor_vanish_whatever_the_windows(spans: list[tuple[float, float, int]]) -> None:
-    windows = tuple(Window(start, end, (1.0, 0.0), (), track) for start, end, track in spans)
+    windows = tuple(Window(min(span), max(span), (1.0, 0.0), (), track) for *span, track in spans)
     found = cues(Prediction("a.mp4", LABELS, windows))
     assert len(found) == len(windows)
     assert all(0 <= cue.start_ms < cue.end_ms for cue in found)

@@ -1,0 +1,224 @@
+"""Files in, answers out: many files on many processes, going on after bad ones, resumable at any moment."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import torch
+from threadpoolctl import threadpool_limits
+
+from omsn.config import Normalisation
+from omsn.errors import CheckpointError, OmsnError
+from omsn.export.folder import FAILURES_NAME, AnswerFolder
+from omsn.export.formats import Format
+from omsn.export.json import prediction_to_dict
+from omsn.media.find import Found, MediaFile, find_media
+from omsn.models.checkpoint import CONFIG_NAME, WEIGHTS_NAME
+from omsn.recognizer import Recognizer
+from omsn.types import Prediction
+from omsn.version import __version__
+from omsn.workers import run_tasks
+
+_Answer = Prediction | str | None
+"""A prediction, or why there is none; None where its outputs are there already."""
+_LOADING = Lock()
+KILLED = (
+    "the process that read it was killed, often for want of memory; try it by itself with fewer jobs, "
+    "or write the file anew with other software"
+)
+
+
+@dataclass(frozen=True)
+class Output:
+    """What to write, and where.
+
+    Attributes:
+        folder: made where missing.
+        formats: a file of each for every file that is answered.
+        resume: leave out files whose outputs are there, made of the same file by the same checkpoint and settings.
+    """
+
+    folder: Path
+    formats: tuple[Format, ...]
+    resume: bool = False
+
+
+@dataclass(frozen=True)
+class Model:
+    """How files are answered, in every process alike.
+
+    Attributes:
+        checkpoint: absolute path of the folder that ``omsn train`` wrote.
+        normalisation: None takes the checkpoint's mode.
+        digest: of the checkpoint's content.
+    """
+
+    checkpoint: Path
+    normalisation: Normalisation | None
+    digest: str
+
+    @staticmethod
+    def of(checkpoint: Path, normalisation: Normalisation | None = None) -> Model:
+        """The model in a folder as it is now.
+
+        Raises:
+            CheckpointError: it is there and cannot be read.
+        """
+        files = [checkpoint / name for name in (CONFIG_NAME, WEIGHTS_NAME)]
+        try:
+            content = b"".join(file.read_bytes() for file in files if file.is_file())
+        except OSError as error:
+            raise CheckpointError(f"{checkpoint}: cannot be read ({error.strerror}: {error.filename})") from error
+        return Model(checkpoint.absolute(), normalisation, hashlib.sha256(content).hexdigest())
+
+    def facts(self) -> dict[str, str]:
+        """All that the answers depend on besides the file, as text."""
+        return {"omsn": __version__, "checkpoint": self.digest, "normalisation": self.normalisation or "checkpoint's"}
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What became of the names that the user gave.
+
+    Attributes:
+        predictions: in the order of the files.
+        done_before: files left out because their outputs are there.
+        failures: (file, reason), names that stand for no file first.
+        passed_over: files in folders that are hidden or have no suffix of a media file.
+    """
+
+    predictions: tuple[Prediction, ...]
+    done_before: tuple[str, ...]
+    failures: tuple[tuple[str, str], ...]
+    passed_over: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything, ready for JSON."""
+        return {
+            "predictions": [prediction_to_dict(prediction) for prediction in self.predictions],
+            "done_before": list(self.done_before),
+            "failed": [{"path": path, "reason": reason} for path, reason in self.failures],
+            "passed_over": self.passed_over,
+        }
+
+
+def predict_batch(
+    names: Sequence[Path],
+    model: Model,
+    output: Output | None = None,
+    *,
+    jobs: int = 1,
+    backend: str | None = None,
+    on_step: Callable[[int, int, str], None] | None = None,
+) -> Batch:
+    """Answer all files that files, folders and patterns stand for.
+
+    A file that cannot be answered, or whose outputs cannot be written, is a failure with a reason, and the rest goes
+    on. Outputs are written by this process as soon as each file is answered, and each is recorded in the folder, so
+    that a run that was killed goes on with ``Output.resume``.
+
+    Args:
+        names: as the user gave them.
+        model: loaded once in each process.
+        output: what to write; None writes nothing.
+        jobs: processes, each on one thread from then on; for one and no backend, this process.
+        backend: see ``omsn.workers.run_tasks``.
+        on_step: called with (files done, files to do, name of the file that was done).
+
+    Raises:
+        CheckpointError: the model is missing or damaged, here or on a worker.
+        InputError: the folder cannot be written to, or there is no such backend or cluster.
+    """
+    _recognizer(model)
+    found = find_media(names)
+    folder = AnswerFolder(output.folder, found.files, output.formats, model.facts()) if output else None
+    answers = _known(found.files, folder, resume=output is not None and output.resume)
+    to_do = [file for file in found.files if file not in answers]
+    if folder is not None:
+        folder.begin(to_do)
+    paths = [file.path.absolute() for file in to_do]
+    ended = run_tasks(partial(_answer, model=model), paths, jobs=jobs, backend=backend)
+    for steps, (number, answer) in enumerate(ended, start=1):
+        file = to_do[number]
+        answers[file] = _finish(file, KILLED if answer is None else answer, folder)
+        if on_step is not None:
+            on_step(steps, len(to_do), file.path.name)
+    return _gather(found, answers, folder)
+
+
+def _known(files: Sequence[MediaFile], folder: AnswerFolder | None, *, resume: bool) -> dict[MediaFile, _Answer]:
+    """What is known before the work: files that are done, and files whose outputs would go over another's."""
+    known: dict[MediaFile, _Answer] = {}
+    if folder is None:
+        return known
+    for file in files:
+        if resume and folder.has(file):
+            known[file] = None
+        elif reason := folder.refusal(file):
+            known[file] = reason
+    return known
+
+
+def _answer(path: Path, model: Model) -> Prediction | str:
+    """The prediction for a file, or why there is none; runs in a worker."""
+    recognizer = _recognizer(model)
+    try:
+        return recognizer.predict(path)
+    except Exception as error:  # whatever a file does to the decoders must not end the batch
+        return _reason(error)
+
+
+def _recognizer(model: Model) -> Recognizer:
+    """The one of this process, loaded at the first call."""
+    with _LOADING:
+        return _load(model)
+
+
+@lru_cache(maxsize=1)
+def _load(model: Model) -> Recognizer:
+    # Threads of processes side by side would fight for the same cores; and sums by one thread come out the same in
+    # whatever process, so that answers do not depend on the number of jobs.
+    torch.set_num_threads(1)
+    threadpool_limits(limits=1)
+    return Recognizer(model.checkpoint, model.normalisation)
+
+
+def _finish(file: MediaFile, answer: Prediction | str, folder: AnswerFolder | None) -> Prediction | str:
+    """The answer under the name that the user gave, its outputs written; or why there is none."""
+    if isinstance(answer, str):
+        return answer
+    answer = replace(answer, source=str(file.path))
+    try:
+        if folder is not None:
+            folder.write(file, answer)
+    except Exception as error:
+        return f"answered, but not written: {_reason(error)}"
+    return answer
+
+
+def _reason(error: Exception) -> str:
+    """An error in one line, with its kind where it is not one that OMSN raises on purpose."""
+    text = str(error) if isinstance(error, OmsnError) else f"{type(error).__name__}: {error}"
+    return " ".join(text.split())
+
+
+def _gather(found: Found, answers: Mapping[MediaFile, _Answer], folder: AnswerFolder | None) -> Batch:
+    in_order = [(file, answers[file]) for file in found.files]
+    failures = [*found.failures, *((str(file.path), answer) for file, answer in in_order if isinstance(answer, str))]
+    if folder is not None:
+        try:
+            folder.write_failures(failures)
+        except OSError as error:
+            failures.append((FAILURES_NAME, _reason(error)))
+    return Batch(
+        tuple(answer for _, answer in in_order if isinstance(answer, Prediction)),
+        tuple(str(file.path) for file, answer in in_order if answer is None),
+        tuple(failures),
+        found.passed_over,
+    )
