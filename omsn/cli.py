@@ -4,13 +4,29 @@ from __future__ import annotations
 
 import logging
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from omsn.errors import OmsnError
+from omsn.options import (
+    AllowLeaks,
+    AsJson,
+    BackendName,
+    Cache,
+    CheckpointPath,
+    CorpusName,
+    Jobs,
+    Modality,
+    ModalityName,
+    ModelName,
+    NormalisationName,
+    Normalise,
+    Out,
+    Recipe,
+    Settings,
+)
 from omsn.terminal import (
     err,
     out,
@@ -37,60 +53,6 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode="rich",
 )
-
-
-class CorpusName(StrEnum):
-    """Kinds of corpora that ``omsn prepare`` reads."""
-
-    ravdess = "ravdess"
-    folder = "folder"
-    pattern = "pattern"
-
-
-class ModelName(StrEnum):
-    """What ``omsn crossval`` trains."""
-
-    network = "network"
-    svm = "svm"
-
-
-class ModalityName(StrEnum):
-    """What a model is given."""
-
-    both = "both"
-    audio = "audio"
-    video = "video"
-
-
-class NormalisationName(StrEnum):
-    """How features are standardised."""
-
-    none = "none"
-    enrolled = "enrolled"
-
-
-class BackendName(StrEnum):
-    """Who runs ``omsn predict``'s processes."""
-
-    loky = "loky"
-    threading = "threading"
-    dask = "dask"
-    ray = "ray"
-
-
-Recipe = Annotated[str, typer.Option("--recipe", help="Named settings (default, paper, demo) or a TOML file.")]
-Settings = Annotated[list[str] | None, typer.Option("--set", help="One setting: training.epochs=20. Repeatable.")]
-Jobs = Annotated[int, typer.Option(min=1, help="Processes side by side, each on one thread.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-Out = Annotated[Path, typer.Option("--out", help="Folder to write.")]
-Cache = Annotated[Path, typer.Argument(help="Folder that omsn prepare wrote.")]
-CheckpointPath = Annotated[Path, typer.Argument(help="Folder that omsn train wrote (RUN/checkpoint).")]
-Modality = Annotated[ModalityName | None, typer.Option(help="What the model is given.")]
-Normalise = Annotated[
-    NormalisationName | None,
-    typer.Option(help="none: by the training part. enrolled: each speaker by own unlabelled clips (transductive)."),
-]
-AllowLeaks = Annotated[bool, typer.Option("--allow-leaks", help="Report leaks instead of refusing.")]
 
 
 @app.command()
@@ -249,6 +211,54 @@ def predict(
 
 
 @app.command()
+def tune(
+    cache: Cache,
+    out_: Out,
+    search: Annotated[str, typer.Option(help="Settings to vary, with commas.")] = "training.classifier_learning_rate",
+    population: Annotated[int, typer.Option(help="Gazelles.")] = 50,
+    iterations: Annotated[int, typer.Option(help="Each evaluates four candidates a gazelle.")] = 100,
+    steps: Annotated[int, typer.Option(help="Training steps of a candidate.")] = 40,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the search in --out.")] = False,
+    normalise: Normalise = None,
+    modality: Modality = None,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    recipe: Recipe = "default",
+    settings: Settings = None,
+    jobs: Jobs = 2,
+    as_json: AsJson = False,
+) -> None:
+    """Search for SMGCNN's learning rate with the Mountain Gazelle Optimizer; write a recipe, and a report.
+
+    Example: omsn tune cache --population 50 --iterations 100 --out runs/search
+    """
+    from omsn.report.search import write_search_report
+    from omsn.training.run_folder import HELD_OUT
+    from omsn.tuning.gazelle import GazelleSettings
+    from omsn.tuning.tune import Search
+    from omsn.tuning.tune import tune as search_settings
+
+    plan = _plan(cache, HELD_OUT, str(seed), ModelName.network, recipe, _with(settings, normalise, modality), False)
+    wanted = Search(tuple(search.split(",")), GazelleSettings(population, iterations), steps)
+    epochs, candidates = plan.config.training.epochs, wanted.gazelles.n_evaluations
+    with progress("search") as step:
+        facts = search_settings(
+            plan,
+            wanted,
+            out_,
+            jobs=jobs,
+            resume=resume,
+            on_epoch=lambda one: step(one.number, epochs, f"training the encoders, loss {one.loss:.3f}"),
+            on_iteration=lambda tried: step(len(tried.losses), candidates, f"lowest loss {tried.lowest:.4f}"),
+        )
+    page = write_search_report(out_)
+    if as_json:
+        print_json(facts)
+    else:
+        print_facts({"found": facts["found"], "loss": facts["loss"], "recipe's own": facts["usual_loss"]})
+        out.print(f"recipe: {out_ / 'tuned.toml'}\nreport: {page}", highlight=False)
+
+
+@app.command()
 def info(checkpoint: CheckpointPath, as_json: AsJson = False) -> None:
     """Tell what a checkpoint is: labels, features, who trained it, its scores, its licence.
 
@@ -264,15 +274,17 @@ def info(checkpoint: CheckpointPath, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def report(runs: Annotated[list[Path], typer.Argument(help="Folders that crossval or train wrote.")]) -> None:
+def report(runs: Annotated[list[Path], typer.Argument(help="Folders that crossval, train or tune wrote.")]) -> None:
     """Write report.html of finished runs again.
 
     Example: omsn report runs/enrolled
     """
     from omsn.report.html import write_report
+    from omsn.report.search import SEARCH_FILE, write_search_report
 
     for run in runs:
-        out.print(str(write_report(run)))
+        write = write_search_report if (run / SEARCH_FILE).exists() else write_report
+        out.print(str(write(run)))
 
 
 @app.command()

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from omsn.cli import BackendName, app
+from omsn.cli import app
 from omsn.data.synthetic import render_corpus
 from omsn.errors import OmsnError
 from omsn.labels import LabelSet
+from omsn.options import BackendName
 from omsn.terminal import print_predictions
 from omsn.types import Prediction, Window
 from omsn.workers import BACKENDS
@@ -91,6 +92,18 @@ def test_crossval_of_the_svm_on_one_modality(cache: Path, tmp_path: Path) -> Non
     omsn("crossval", cache, "--protocol", "loso", "--out", tmp_path, "--model", "svm", "--modality", "audio")
     metrics = json.loads((tmp_path / "metrics.json").read_text())
     assert (metrics["model"], metrics["modality"], metrics["parameters"]) == ("svm", "audio", None)
+
+
+def test_tune_leaves_a_recipe_and_a_report_and_goes_on(cache: Path, tmp_path: Path) -> None:
+    small = ["--population", "3", "--iterations", "1", "--steps", "2", "--jobs", "1", *TINY]
+    told = json.loads(omsn("tune", cache, "--out", tmp_path, "--json", *small))
+    assert told["evaluations"] == 3 + 4 * 3
+    page = (tmp_path / "report.html").read_text()
+    assert page.count("<svg") == 2
+    (tmp_path / "report.html").unlink()
+    assert "tuned.toml" in omsn("tune", cache, "--out", tmp_path, "--resume", *small)
+    assert omsn("report", tmp_path).strip().endswith("report.html")
+    assert (tmp_path / "report.html").read_text() == page
 
 
 def test_train_leaves_a_checkpoint_that_info_describes(run: Path) -> None:
@@ -220,6 +233,10 @@ def test_report_is_written_again(run: Path) -> None:
         (["crossval", "CACHE", "--out", "OUT", "--set", "training.epoch=3"], "unknown setting training.epoch.*epochs"),
         (["crossval", "CACHE", "--out", "OUT", "--seeds", "a"], "--seeds: got 'a'"),
         (["crossval", "OUT", "--out", "OUT"], "no finished feature cache"),
+        (["tune", "CACHE", "--out", "OUT", "--search", "training.epochs"], "cannot search over training.epochs"),
+        (["tune", "CACHE", "--out", "OUT", "--search", "network.audio.dropout"], "cannot judge network.audio.dropout"),
+        (["tune", "CACHE", "--out", "OUT", "--population", "2"], "population"),
+        (["tune", "CACHE", "--out", "OUT", "--steps", "0"], "got 0 steps"),
         (["prepare", "OUT", "--out", "OUT", "--corpus", "pattern"], "--template belongs to"),
         (["prepare", "EMPTY", "--out", "OUT"], "EMPTY"),
         (["predict", "CACHE", "--checkpoint", "EMPTY"], "no checkpoint"),

@@ -53,6 +53,11 @@ class Tried:
             raise InputError(f"none of {len(self.losses)} candidates has a finite loss; narrow the search's range")
         return int(np.argmin(np.where(np.isfinite(self.losses), self.losses, np.inf)))
 
+    @property
+    def lowest(self) -> float:
+        """The lowest loss; infinite where no candidate has a finite one."""
+        return float(np.min(self.losses, where=np.isfinite(self.losses), initial=np.inf))
+
     def settings(self, index: int) -> dict[str, float]:
         """The values of a candidate, by setting."""
         return {

@@ -1,0 +1,190 @@
+"""Find SMGCNN's learning rate with mountain gazelles, then train with it (paper 2.5.2)."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from omsn.config import Config
+from omsn.data.dataset import FeatureSet, load_features
+from omsn.data.splits import hold_out
+from omsn.errors import ConfigError
+from omsn.files import replace_file
+from omsn.recipes import from_dict, to_dict
+from omsn.report.search import EVALUATIONS_FILE, SEARCH_FILE
+from omsn.training.loop import OnEpoch
+from omsn.training.plan import Plan, on_features
+from omsn.training.run_folder import claim
+from omsn.tuning.fitness import (
+    LEARNING_RATE,
+    Fitness,
+    Fused,
+    fresh_classifier,
+    fused_maps,
+    load_fused,
+    save_fused,
+    searchable,
+)
+from omsn.tuning.gazelle import GazelleSettings
+from omsn.tuning.space import Dimension, dimensions
+from omsn.tuning.study import OnIteration, Study, Tried
+
+FUSED_FILE, RECIPE_FILE = "fused.safetensors", "tuned.toml"
+
+
+@dataclass(frozen=True)
+class Search:
+    """What is searched, and how.
+
+    Attributes:
+        settings: to vary, of ``omsn.tuning.fitness.SEARCHABLE``.
+        gazelles: the optimizer's own settings.
+        steps: of each candidate's short training.
+        batch_size: of each candidate's short training.
+        held_out: share of the speakers that validate the candidates.
+    """
+
+    settings: tuple[str, ...] = (LEARNING_RATE,)
+    gazelles: GazelleSettings = field(default_factory=GazelleSettings)
+    steps: int = 40
+    batch_size: int = 8
+    held_out: float = 0.2
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.batch_size < 1:
+            raise ConfigError(f"search: got {self.steps} steps of {self.batch_size} clips, expected at least 1 of each")
+
+
+def tune(
+    plan: Plan,
+    search: Search,
+    run: Path,
+    *,
+    jobs: int = 1,
+    resume: bool = False,
+    on_epoch: OnEpoch | None = None,
+    on_iteration: OnIteration | None = None,
+) -> dict[str, Any]:
+    """Search, and write what was found: ``search.json``, ``evaluations.csv``, and ``tuned.toml``, a recipe.
+
+    Args:
+        plan: the prepared corpus and the settings that the search does not vary; one seed.
+        search: what it varies.
+        run: folder of the search; with ``resume`` one that was cut short goes on in it.
+        jobs: processes side by side.
+        resume: go on where a search stopped.
+        on_epoch: called after each epoch of the encoders' training, which comes first.
+        on_iteration: called after each iteration of the search.
+
+    Returns:
+        what ``search.json`` holds.
+
+    Raises:
+        ConfigError: the folder holds another search, or a finished or unfinished one without ``resume``; a setting
+            cannot be searched.
+        InputError: too few speakers to keep any out; no candidate has a finite loss.
+    """
+    torch.set_num_threads(1)
+    axes = searchable(dimensions(search.settings))
+    features, seed = load_features(plan.cache), plan.seeds[0]
+    plan = on_features(plan, features)
+    claim(run, plan, features)
+    study = Study(run, axes, search.gazelles, seed, to_dict(search), resume=resume)
+    fitness = Fitness(
+        fresh_classifier(features, plan.config, seed),
+        _fused(features, plan.config, search, seed, run / FUSED_FILE, on_epoch),
+        axes,
+        short_training(plan.config, search),
+        search.steps,
+        seed,
+        jobs,
+    )
+    tried = study.run(fitness, on_iteration)
+    found = tried.settings(tried.best)
+    _write_evaluations(tried, run / EVALUATIONS_FILE)
+    replace_file(run / RECIPE_FILE, recipe_text(with_settings(plan.config, found)).encode())
+    facts = _facts(plan, search, tried, _usual_loss(fitness, axes))
+    replace_file(run / SEARCH_FILE, (json.dumps(facts, indent=1) + "\n").encode())
+    return facts
+
+
+def short_training(config: Config, search: Search) -> Config:
+    """The settings of a candidate's training: those of the plan in smaller batches."""
+    return replace(config, training=replace(config.training, batch_size=search.batch_size))
+
+
+def with_settings(config: Config, found: dict[str, float]) -> Config:
+    """A copy with each ``a.b.c`` set to its value."""
+    values = to_dict(config)
+    for setting, value in found.items():
+        *sections, name = setting.split(".")
+        section = values
+        for part in sections:
+            section = section[part]
+        section[name] = value
+    return from_dict(Config, values)
+
+
+def recipe_text(config: Config) -> str:
+    """All settings as a TOML recipe, one a line; what is None is left to its default."""
+    lines = [f"{name} = {json.dumps(value)}" for name, value in _flat(to_dict(config)) if value is not None]
+    return "\n".join(["# Every setting of a tuned training, written by omsn tune.", *lines]) + "\n"
+
+
+def _fused(
+    features: FeatureSet, config: Config, search: Search, seed: int, path: Path, on_epoch: OnEpoch | None
+) -> Fused:
+    if path.exists():
+        return load_fused(path)
+    fold = hold_out(features.clips, search.held_out, seed)
+    fused = fused_maps(features, fold, config, seed, on_epoch)
+    save_fused(path, fused)
+    return fused
+
+
+def _usual_loss(fitness: Fitness, axes: tuple[Dimension, ...]) -> float:
+    """The fitness of the plan's own settings, for comparison."""
+    usual = replace(fitness, axes=(), jobs=1)
+    return float(usual(np.empty((1, 0)))[0])
+
+
+def _write_evaluations(tried: Tried, path: Path) -> None:
+    """One row an evaluation: iteration, the value of each setting, loss (empty where training diverged)."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["iteration", *(axis.setting for axis in tried.axes), "loss"])
+    for index, (iteration, loss) in enumerate(zip(tried.iterations.tolist(), tried.losses.tolist(), strict=True)):
+        writer.writerow([iteration, *tried.settings(index).values(), loss if np.isfinite(loss) else ""])
+    replace_file(path, text.getvalue().encode())
+
+
+def _facts(plan: Plan, search: Search, tried: Tried, usual: float) -> dict[str, Any]:
+    config = to_dict(plan.config)
+    return {
+        "format": 1,
+        "recipe": plan.recipe,
+        "seed": plan.seeds[0],
+        "search": asdict(search),
+        "axes": [asdict(axis) for axis in tried.axes],
+        "evaluations": len(tried.losses),
+        "unusable": int((~np.isfinite(tried.losses)).sum()),
+        "found": tried.settings(tried.best),
+        "loss": float(tried.losses[tried.best]),
+        "usual": {name: value for name, value in _flat(config) if name in search.settings},
+        "usual_loss": usual,
+    }
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """Nested values as pairs of ``a.b.c`` and value."""
+    pairs: list[tuple[str, Any]] = []
+    for name, value in values.items():
+        pairs += _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else [(prefix + name, value)]
+    return pairs

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from omsn.errors import InputError
+from omsn.report.search import draw_convergence, draw_landscape, found_table, read_search, write_search_report
+
+RATE, DECAY = "training.classifier_learning_rate", "training.weight_decay"
+
+
+def made_up_search(folder: Path, *, n: int = 30, diverged: int = 3) -> Path:
+    """A search over two settings, the best in the middle; the last candidates diverged."""
+    generator = np.random.default_rng(0)
+    rates, decays = 10 ** generator.uniform(-5, -1, n), generator.uniform(0, 1, n)
+    losses = [(np.log10(rate) + 3) ** 2 + decay for rate, decay in zip(rates, decays, strict=True)]
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "evaluations.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["iteration", RATE, DECAY, "loss"])
+        for row in range(n):
+            writer.writerow([0, rates[row], decays[row], losses[row] if row < n - diverged else ""])
+    axes = [
+        {"setting": RATE, "low": 1e-5, "high": 0.1, "log": True},
+        {"setting": DECAY, "low": 0.0, "high": 1.0, "log": False},
+    ]
+    facts = {
+        "recipe": "default",
+        "seed": 0,
+        "evaluations": n,
+        "unusable": diverged,
+        "loss": 0.1,
+        "usual_loss": 0.5,
+        "axes": axes,
+        "found": {RATE: 0.00123, DECAY: 0.25},
+        "usual": {RATE: None, DECAY: 0.05},
+        "search": {
+            "steps": 40,
+            "batch_size": 8,
+            "held_out": 0.2,
+            "gazelles": {"population": 5, "iterations": 3},
+        },
+    }
+    (folder / "search.json").write_text(json.dumps(facts))
+    return folder
+
+
+def test_the_page_needs_nothing_but_itself(tmp_path: Path) -> None:
+    page = write_search_report(made_up_search(tmp_path)).read_text()
+    assert "<script" not in page
+    assert "http" not in page.replace("http://www.w3.org", "")
+    assert page.count("<svg") == 2
+    assert {path.name for path in (tmp_path / "figures").iterdir()} == {"convergence.png", "landscape.png"}
+
+
+def test_the_table_says_what_was_found(tmp_path: Path) -> None:
+    table = found_table(read_search(made_up_search(tmp_path)))
+    assert table.rows == (
+        (RATE, "1e-05 to 0.1, logarithmic", "-", "0.00123"),
+        (DECAY, "0 to 1", "0.05", "0.25"),
+    )
+
+
+def test_the_curve_never_rises_and_ends_at_the_best(tmp_path: Path) -> None:
+    run = read_search(made_up_search(tmp_path))
+    (axes,) = draw_convergence(run).axes
+    heights = np.asarray(axes.lines[0].get_ydata(), dtype=float)
+    assert (np.diff(heights) <= 0).all()
+    assert heights[-1] == np.nanmin(run.losses)
+
+
+def test_every_candidate_with_a_loss_is_a_point_and_the_cross_is_the_best(tmp_path: Path) -> None:
+    run = read_search(made_up_search(tmp_path))
+    panels = draw_landscape(run).axes
+    assert [axes.get_xscale() for axes in panels] == ["log", "linear"]
+    best = int(np.nanargmin(run.losses))
+    for column, axes in enumerate(panels):
+        assert np.isfinite(np.asarray(axes.collections[0].get_offsets(), dtype=float)[:, 1]).sum() == 27
+        assert axes.lines[0].get_xydata() == pytest.approx(np.array([[run.values[best, column], run.losses[best]]]))
+
+
+@pytest.mark.parametrize("missing", ["search.json", "evaluations.csv"])
+def test_an_unfinished_search(tmp_path: Path, missing: str) -> None:
+    (made_up_search(tmp_path) / missing).unlink()
+    with pytest.raises(InputError, match=r"no finished search in it .* run omsn tune to the end"):
+        write_search_report(tmp_path)
+
+
+def test_damaged_evaluations(tmp_path: Path) -> None:
+    (made_up_search(tmp_path) / "evaluations.csv").write_text("iteration,loss\n0,much\n")
+    with pytest.raises(InputError, match="no finished search in it"):
+        read_search(tmp_path)

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from omsn.errors import ConfigError
+from omsn.recipes import load_config, to_dict
+from omsn.report.search import write_search_report
+from omsn.training.plan import Plan
+from omsn.training.state import Epoch
+from omsn.tuning.fitness import LEARNING_RATE, WEIGHT_DECAY
+from omsn.tuning.gazelle import GazelleSettings
+from omsn.tuning.study import Tried
+from omsn.tuning.tune import Search, recipe_text, tune, with_settings
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "training"))
+
+from tiny_corpus import config, write_cache
+
+SEARCH = Search((LEARNING_RATE,), GazelleSettings(population=3, iterations=2), steps=2, batch_size=8, held_out=0.25)
+N_EVALUATIONS = 3 + 4 * 3 * 2
+
+
+@pytest.fixture(scope="module")
+def plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
+    cache = write_cache(tmp_path_factory.mktemp("cache"))
+    return Plan(cache, "held-out", (0,), "network", config(epochs=2), "tiny")
+
+
+@pytest.fixture(scope="module")
+def run(plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("search") / "run"
+    tune(plan, SEARCH, folder)
+    return folder
+
+
+def test_what_was_found_is_the_best_that_was_tried(run: Path) -> None:
+    facts = json.loads((run / "search.json").read_text())
+    with (run / "evaluations.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == facts["evaluations"] == N_EVALUATIONS
+    best = min(rows, key=lambda row: float(row["loss"]))
+    assert float(best["loss"]) == facts["loss"]
+    assert float(best[LEARNING_RATE]) == facts["found"][LEARNING_RATE]
+    assert [row["iteration"] for row in rows] == ["0"] * 3 + ["1"] * 12 + ["2"] * 12
+
+
+def test_the_recipe_holds_every_setting_and_what_was_found(plan: Plan, run: Path) -> None:
+    tuned = load_config(str(run / "tuned.toml"))
+    found = json.loads((run / "search.json").read_text())["found"]
+    assert to_dict(tuned) == to_dict(with_settings(plan.config, found))
+    assert tuned.training.classifier_learning_rate == found[LEARNING_RATE]
+
+
+def test_a_search_that_was_cut_goes_on(plan: Plan, run: Path, tmp_path: Path) -> None:
+    epochs: list[Epoch] = []
+
+    def stop(tried: Tried) -> None:
+        if len(tried.losses) > 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        tune(plan, SEARCH, tmp_path / "cut", on_iteration=stop)
+    tune(plan, SEARCH, tmp_path / "cut", resume=True, on_epoch=epochs.append)
+    assert not epochs  # the encoders are not trained again
+    for name in ("search.json", "evaluations.csv", "tuned.toml"):
+        assert (tmp_path / "cut" / name).read_bytes() == (run / name).read_bytes()
+
+
+def test_a_finished_search_is_not_done_again(plan: Plan, run: Path) -> None:
+    with pytest.raises(ConfigError, match="go on with --resume"):
+        tune(plan, SEARCH, run)
+    heard: list[Tried] = []
+    tune(plan, SEARCH, run, resume=True, on_iteration=heard.append)
+    assert not heard
+
+
+def test_another_search_in_the_same_folder(plan: Plan, run: Path) -> None:
+    other = Search((LEARNING_RATE,), SEARCH.gazelles, steps=3, batch_size=8, held_out=0.25)
+    with pytest.raises(ConfigError, match="a search with other settings"):
+        tune(plan, other, run, resume=True)
+
+
+def test_two_settings_at_once(plan: Plan, tmp_path: Path) -> None:
+    search = Search((LEARNING_RATE, WEIGHT_DECAY), SEARCH.gazelles, steps=2, batch_size=8, held_out=0.25)
+    facts = tune(plan, search, tmp_path / "two")
+    assert set(facts["found"]) == {LEARNING_RATE, WEIGHT_DECAY}
+    page = write_search_report(tmp_path / "two").read_text()
+    assert "training.weight_decay" in page
+
+
+@pytest.mark.parametrize(("steps", "batch_size"), [(0, 8), (2, 0)])
+def test_a_training_of_nothing(steps: int, batch_size: int) -> None:
+    with pytest.raises(ConfigError, match=f"got {steps} steps of {batch_size} clips, expected at least 1 of each"):
+        Search(steps=steps, batch_size=batch_size)
+
+
+def test_a_recipe_as_text_is_the_same_recipe(tmp_path: Path) -> None:
+    for name in ("default", "paper"):
+        (tmp_path / "written.toml").write_text(recipe_text(load_config(name)))
+        assert load_config(str(tmp_path / "written.toml")) == load_config(name)
