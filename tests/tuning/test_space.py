@@ -22,7 +22,7 @@ def test_a_plain_axis() -> None:
     assert decay.value(0.25) == 0.25
 
 
-@pytest.mark.parametrize("dimension", tunable_settings(), ids=lambda one: one.setting)
+@pytest.mark.parametrize("dimension", [*tunable_settings()], ids=lambda one: one.setting)
 def test_every_axis_leads_to_settings_that_are_allowed(dimension: Dimension) -> None:
     for end in dimension.bounds:
         for position in (end, end + 1e-9, end - 1e-9):  # rounding must not leave the range
