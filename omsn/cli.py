@@ -254,7 +254,9 @@ def tune(
     if as_json:
         print_json(facts)
     else:
-        print_facts({"found": facts["found"], "loss": facts["loss"], "recipe's own": facts["usual_loss"]})
+        print_facts({"found": facts["found"], "loss": facts["loss"], "loss of the recipe's own": facts["usual_loss"]})
+        if facts["loss"] >= facts["usual_loss"]:
+            err.print("[yellow]warning:[/yellow] nothing that was tried is better than the recipe's own settings")
         out.print(f"recipe: {out_ / 'tuned.toml'}\nreport: {page}", highlight=False)
 
 
@@ -294,6 +296,7 @@ def demo(out_: Out = Path("demo"), jobs: Jobs = 2) -> None:
     Example: omsn demo --out demo
     """
     from omsn.data.synthetic import render_corpus
+    from omsn.report.run import read_metrics
 
     corpus, cache, runs = out_ / "corpus", out_ / "cache", out_ / "runs"
     with progress("films") as step:
@@ -301,7 +304,9 @@ def demo(out_: Out = Path("demo"), jobs: Jobs = 2) -> None:
     prepare(corpus, cache, name="synthetic", jobs=jobs, recipe="demo")
     crossval(cache, runs / "loso", protocol="loso", recipe="demo", jobs=jobs, normalise=NormalisationName.enrolled)
     train(cache, runs / "model", recipe="demo")
-    predict(list(films[:4]), runs / "model" / "checkpoint")
+    kept_out = read_metrics(runs / "model").protocol.folds[0].test_speakers
+    strangers = [film for film in films if film.parent.name.removeprefix("Actor_") in kept_out]
+    predict(strangers[:4], runs / "model" / "checkpoint")
 
 
 def _version(wanted: bool) -> None:

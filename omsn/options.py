@@ -48,7 +48,7 @@ class BackendName(StrEnum):
     ray = "ray"
 
 
-Recipe = Annotated[str, typer.Option("--recipe", help="Named settings (default, paper, demo) or a TOML file.")]
+Recipe = Annotated[str, typer.Option("--recipe", help="default, shared-speakers, paper, demo, or a TOML file.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", help="One setting: training.epochs=20. Repeatable.")]
 Jobs = Annotated[int, typer.Option(min=1, help="Processes side by side, each on one thread.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]

@@ -77,7 +77,8 @@ def print_skipped(skipped: Sequence[Skipped]) -> None:
 def print_scores(metrics: Mapping[str, Any], page: Path | None) -> None:
     """The headline metrics with their intervals, the baseline beside them."""
     scores, baseline = metrics["scores"], metrics.get("baseline")
-    table = Table("metric", "value", "95% interval", *(["SVM baseline"] if baseline else []))
+    columns = ["metric", "value", "95% interval", *(["SVM baseline"] if baseline else [])]
+    table = Table(*columns, title=_what_was_run(metrics), title_justify="left")
     for name, title in METRIC_NAMES.items():
         low, high = scores[name]["interval"]
         row = [title, _number(scores[name]["pooled"]), f"{low:.3f} to {high:.3f}" if low is not None else "-"]
@@ -87,6 +88,16 @@ def print_scores(metrics: Mapping[str, Any], page: Path | None) -> None:
         err.print(f"[yellow]leak:[/yellow] {leak}", highlight=False)
     if page is not None:
         out.print(f"report: {page}", highlight=False)
+
+
+def _what_was_run(metrics: Mapping[str, Any]) -> str | None:
+    """Corpus, protocol, model and normalisation: without them two tables of scores look alike."""
+    if "protocol" not in metrics:
+        return None
+    model = "SVM" if metrics["model"] == "svm" else f"network {metrics['recipe']}"
+    return shown(
+        f"{metrics['data']['corpus']}, {metrics['protocol']['name']}: {model}, normalisation {metrics['normalisation']}"
+    )
 
 
 def print_predictions(predictions: Sequence[Prediction]) -> None:

@@ -79,6 +79,7 @@ def test_prepare_lists_what_it_skips_and_exits_with_1(films: Path, cache: Path, 
 def test_crossval_writes_metrics_predictions_and_a_report(cache: Path, tmp_path: Path) -> None:
     told = omsn("crossval", cache, "--protocol", "loso", "--out", tmp_path, "--normalise", "enrolled", *TINY)
     assert "SVM baseline" in told
+    assert "loso: network demo, normalisation enrolled" in " ".join(told.split())
     metrics = json.loads((tmp_path / "metrics.json").read_text())
     assert metrics["normalisation"] == "enrolled"
     assert metrics["scores"]["clips"] == 24
@@ -89,7 +90,8 @@ def test_crossval_writes_metrics_predictions_and_a_report(cache: Path, tmp_path:
 
 
 def test_crossval_of_the_svm_on_one_modality(cache: Path, tmp_path: Path) -> None:
-    omsn("crossval", cache, "--protocol", "loso", "--out", tmp_path, "--model", "svm", "--modality", "audio")
+    svm = ["--model", "svm", "--modality", "audio", "--recipe", "demo"]
+    omsn("crossval", cache, "--protocol", "loso", "--out", tmp_path, *svm)
     metrics = json.loads((tmp_path / "metrics.json").read_text())
     assert (metrics["model"], metrics["modality"], metrics["parameters"]) == ("svm", "audio", None)
 
@@ -228,13 +230,23 @@ def test_report_is_written_again(run: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["crossval", "CACHE", "--out", "OUT", "--protocol", "actors-5"], "unknown protocol 'actors-5'.*actors-4"),
+        (
+            ["crossval", "CACHE", "--out", "OUT", "--protocol", "actors-5", "--recipe", "demo"],
+            "unknown protocol 'actors-5'.*actors-4",
+        ),
+        (["crossval", "CACHE", "--out", "OUT"], "prepared with other settings than recipe default.*frames_per_row"),
         (["crossval", "CACHE", "--out", "OUT", "--recipe", "papr"], "unknown recipe 'papr'.*paper"),
         (["crossval", "CACHE", "--out", "OUT", "--set", "training.epoch=3"], "unknown setting training.epoch.*epochs"),
         (["crossval", "CACHE", "--out", "OUT", "--seeds", "a"], "--seeds: got 'a'"),
         (["crossval", "OUT", "--out", "OUT"], "no finished feature cache"),
-        (["tune", "CACHE", "--out", "OUT", "--search", "training.epochs"], "cannot search over training.epochs"),
-        (["tune", "CACHE", "--out", "OUT", "--search", "network.audio.dropout"], "cannot judge network.audio.dropout"),
+        (
+            ["tune", "CACHE", "--out", "OUT", "--search", "training.epochs"],
+            "cannot judge 'training.epochs'; .*classifier_learning_rate",
+        ),
+        (
+            ["tune", "CACHE", "--out", "OUT", "--search", "network.audio.dropout"],
+            "cannot judge 'network.audio.dropout'",
+        ),
         (["tune", "CACHE", "--out", "OUT", "--population", "2"], "population"),
         (["tune", "CACHE", "--out", "OUT", "--steps", "0"], "got 0 steps"),
         (["prepare", "OUT", "--out", "OUT", "--corpus", "pattern"], "--template belongs to"),

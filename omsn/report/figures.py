@@ -33,7 +33,7 @@ _PARTS: tuple[tuple[Literal["training", "validation"], str], ...] = (("training"
 _SEX_MARKS = (("male", BLUE, "o"), ("female", ORANGE, "D"))
 _MAX_NAMED_SPEAKERS = 40
 _MAX_UPRIGHT_NAME = 3
-_DARK_CELL = 0.72
+_DARK_CELL = 0.5
 """Above this share of its row a cell is so dark that light text reads better than dark text."""
 
 

@@ -23,7 +23,7 @@ from omsn.files import replace_file
 from omsn.training.loop import fit, predict_probabilities
 from omsn.training.out_of_fold import OutOfFold, join, read_predictions, write_predictions
 from omsn.training.parts import make_parts
-from omsn.training.plan import Plan, Round, on_features, plan_rounds
+from omsn.training.plan import Plan, Round, check_features, plan_rounds
 from omsn.training.rounds import build_network, count_parameters, out_of_fold, svm_round
 from omsn.training.run_folder import claim, describe_run, join_histories, write_history
 from omsn.training.summary import compare, headline_only, summarise
@@ -54,7 +54,7 @@ def cross_validate(plan: Plan, run: Path, *, jobs: int = 1, on_fold: OnFold | No
     """
     started = time.monotonic()
     features = _features(plan.cache)
-    plan = on_features(plan, features)
+    check_features(plan, features)
     rounds, leaks = plan_rounds(plan, features)
     claim(run, plan, features)
     seconds = 0.0

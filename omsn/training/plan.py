@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import string
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,11 +13,10 @@ from omsn.config import Config
 from omsn.data.dataset import FeatureSet
 from omsn.data.leakage import check_leaks
 from omsn.data.splits import PROTOCOLS, Fold, make_folds
+from omsn.errors import ConfigError
 from omsn.recipes import to_dict
 
 Model = Literal["network", "svm"]
-
-logger = logging.getLogger(__name__)
 
 _SAFE = frozenset(string.ascii_lowercase + string.digits + "-_+")
 _LONGEST = 60
@@ -33,7 +31,7 @@ class Plan:
         protocol: a name of ``PROTOCOLS``.
         seeds: one whole round of folds each.
         model: the network, or the SVM on clip statistics.
-        config: settings; the pipeline section is that of the cache.
+        config: settings; the pipeline section must be that of the cache.
         recipe: its name, for the report.
         allow_leaks: report forbidden leaks instead of refusing.
     """
@@ -63,18 +61,19 @@ class Round:
         return f"seed-{self.seed}_{safe}"
 
 
-def on_features(plan: Plan, features: FeatureSet) -> Plan:
-    """The plan with the pipeline settings that made the features; a warning where the recipe asks for others."""
+def check_features(plan: Plan, features: FeatureSet) -> None:
+    """Check that the features are those that the plan's settings make: its recipe names them in every report.
+
+    Raises:
+        ConfigError: they were made with other settings; all that differ are listed.
+    """
     asked, made = _flat(to_dict(plan.config.pipeline)), _flat(to_dict(features.pipeline))
     changed = [f"{name} is {made[name]}, not {asked[name]}" for name in asked if asked[name] != made[name]]
     if changed:
-        logger.warning(
-            "%s was prepared with other settings than recipe %s asks for, and is used as it is: %s",
-            features.source,
-            plan.recipe,
-            "; ".join(changed),
+        raise ConfigError(
+            f"{features.source} was prepared with other settings than recipe {plan.recipe} asks for: "
+            f"{'; '.join(changed)}. Prepare a cache with this recipe, or name the one that this cache was prepared with"
         )
-    return replace(plan, config=replace(plan.config, pipeline=features.pipeline))
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "pipeline.") -> dict[str, Any]:

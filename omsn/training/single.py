@@ -17,7 +17,7 @@ from omsn.models.network import Network
 from omsn.training.loop import OnEpoch, fit, predict_probabilities
 from omsn.training.out_of_fold import write_predictions
 from omsn.training.parts import Parts, make_parts
-from omsn.training.plan import Plan, Round, on_features
+from omsn.training.plan import Plan, Round, check_features
 from omsn.training.rounds import build_network, count_parameters, out_of_fold
 from omsn.training.run_folder import claim, describe_run, write_history
 from omsn.training.summary import headline_only, summarise
@@ -41,7 +41,7 @@ def train(plan: Plan, run: Path, *, on_epoch: OnEpoch | None = None) -> dict[str
     started = time.monotonic()
     torch.set_num_threads(1)
     features, seed = load_features(plan.cache), plan.seeds[0]
-    plan = on_features(plan, features)
+    check_features(plan, features)
     settings = plan.config.training
     fold = hold_out(features.clips, settings.validation_share, seed)
     claim(run, plan, features)

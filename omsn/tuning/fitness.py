@@ -102,19 +102,19 @@ class Fitness:
         )
 
 
-def searchable(axes: tuple[Dimension, ...]) -> tuple[Dimension, ...]:
-    """The axes, where each is one that a short training of SMGCNN can judge.
+def searchable(settings: tuple[str, ...]) -> tuple[str, ...]:
+    """The settings, where each is one that a short training of SMGCNN can judge.
 
     Raises:
         ConfigError: one is not.
     """
-    unknown = [axis.setting for axis in axes if axis.setting not in SEARCHABLE]
+    unknown = [setting for setting in settings if setting not in SEARCHABLE]
     if unknown:
         raise ConfigError(
-            f"search: a short training of SMGCNN cannot judge {', '.join(unknown)}; "
+            f"search: a short training of SMGCNN cannot judge {', '.join(map(repr, unknown))}; "
             f"expected one or more of {', '.join(SEARCHABLE)}"
         )
-    return axes
+    return settings
 
 
 def fused_maps(features: FeatureSet, fold: Fold, config: Config, seed: int, on_epoch: OnEpoch | None = None) -> Fused:

@@ -20,7 +20,7 @@ from omsn.files import replace_file
 from omsn.recipes import from_dict, to_dict
 from omsn.report.search import EVALUATIONS_FILE, SEARCH_FILE
 from omsn.training.loop import OnEpoch
-from omsn.training.plan import Plan, on_features
+from omsn.training.plan import Plan, check_features
 from omsn.training.run_folder import claim
 from omsn.tuning.fitness import (
     LEARNING_RATE,
@@ -92,9 +92,9 @@ def tune(
         InputError: too few speakers to keep any out; no candidate has a finite loss.
     """
     torch.set_num_threads(1)
-    axes = searchable(dimensions(search.settings))
+    axes = dimensions(searchable(search.settings))
     features, seed = load_features(plan.cache), plan.seeds[0]
-    plan = on_features(plan, features)
+    check_features(plan, features)
     claim(run, plan, features)
     study = Study(run, axes, search.gazelles, seed, to_dict(search), resume=resume)
     fitness = Fitness(

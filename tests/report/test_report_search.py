@@ -57,6 +57,13 @@ def test_the_page_needs_nothing_but_itself(tmp_path: Path) -> None:
     assert {path.name for path in (tmp_path / "figures").iterdir()} == {"convergence.png", "landscape.png"}
 
 
+@pytest.mark.parametrize(("usual", "warned"), [(0.5, False), (0.1, True), (0.05, True)])
+def test_a_search_that_found_nothing_better_says_so(tmp_path: Path, usual: float, *, warned: bool) -> None:
+    path = made_up_search(tmp_path) / "search.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"usual_loss": usual}))
+    assert ("Nothing that was tried is better" in write_search_report(tmp_path).read_text()) is warned
+
+
 def test_the_table_says_what_was_found(tmp_path: Path) -> None:
     table = found_table(read_search(made_up_search(tmp_path)))
     assert table.rows == (
