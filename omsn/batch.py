@@ -14,7 +14,7 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from omsn.config import Normalisation
-from omsn.errors import CheckpointError, OmsnError
+from omsn.errors import CheckpointError, InputError, OmsnError
 from omsn.export.folder import FAILURES_NAME, AnswerFolder
 from omsn.export.formats import Format
 from omsn.export.json import prediction_to_dict
@@ -57,29 +57,41 @@ class Model:
         checkpoint: absolute path of the folder that ``omsn train`` wrote.
         normalisation: None takes the checkpoint's mode.
         digest: of the checkpoint's content.
+        enrolment: absolute paths of files of the person in all files; see ``Recognizer``.
+        enrolment_digest: of their content, in whatever order; empty where there are none.
     """
 
     checkpoint: Path
     normalisation: Normalisation | None
     digest: str
+    enrolment: tuple[Path, ...] = ()
+    enrolment_digest: str = ""
 
     @staticmethod
-    def of(checkpoint: Path, normalisation: Normalisation | None = None) -> Model:
-        """The model in a folder as it is now.
+    def of(checkpoint: Path, normalisation: Normalisation | None = None, enrol: Sequence[Path] = ()) -> Model:
+        """The model in a folder as it is now, and the files, folders and patterns that enrol a person.
 
         Raises:
             CheckpointError: it is there and cannot be read.
+            InputError: a name of the enrolment stands for no file, or a file of it cannot be read.
         """
         files = [checkpoint / name for name in (CONFIG_NAME, WEIGHTS_NAME)]
         try:
             content = b"".join(file.read_bytes() for file in files if file.is_file())
         except OSError as error:
             raise CheckpointError(f"{checkpoint}: cannot be read ({error.strerror}: {error.filename})") from error
-        return Model(checkpoint.absolute(), normalisation, hashlib.sha256(content).hexdigest())
+        enrolment = _enrolment(enrol)
+        digest = hashlib.sha256(content).hexdigest()
+        return Model(checkpoint.absolute(), normalisation, digest, enrolment, _digest(enrolment))
 
     def facts(self) -> dict[str, str]:
         """All that the answers depend on besides the file, as text."""
-        return {"omsn": __version__, "checkpoint": self.digest, "normalisation": self.normalisation or "checkpoint's"}
+        return {
+            "omsn": __version__,
+            "checkpoint": self.digest,
+            "normalisation": self.normalisation or "checkpoint's",
+            "enrolment": self.enrolment_digest,
+        }
 
 
 @dataclass(frozen=True)
@@ -133,7 +145,8 @@ def predict_batch(
 
     Raises:
         CheckpointError: the model is missing or damaged, here or on a worker.
-        InputError: the folder cannot be written to, or there is no such backend or cluster.
+        MediaError: a file of the model's enrolment cannot be read.
+        InputError: the folder cannot be written to, there is no such backend or cluster, or the enrolment is of no use.
     """
     _recognizer(model)
     found = find_media(names)
@@ -150,6 +163,23 @@ def predict_batch(
         if on_step is not None:
             on_step(steps, len(to_do), file.path.name)
     return _gather(found, answers, folder)
+
+
+def _enrolment(names: Sequence[Path]) -> tuple[Path, ...]:
+    """The files that the names stand for; one that cannot be used would change all answers, so it ends the run."""
+    found = find_media(names)
+    if found.failures:
+        name, reason = found.failures[0]
+        raise InputError(f"enrolment: {name}: {reason}. Name files of the person, or folders of them")
+    return tuple(file.path.absolute() for file in found.files)
+
+
+def _digest(files: Sequence[Path]) -> str:
+    try:
+        each = sorted(hashlib.sha256(file.read_bytes()).digest() for file in files)
+    except OSError as error:
+        raise InputError(f"enrolment: {error.filename}: cannot be read ({error.strerror})") from error
+    return hashlib.sha256(b"".join(each)).hexdigest() if files else ""
 
 
 def _known(files: Sequence[MediaFile], folder: AnswerFolder | None, *, resume: bool) -> dict[MediaFile, _Answer]:
@@ -186,7 +216,7 @@ def _load(model: Model) -> Recognizer:
     # whatever process, so that answers do not depend on the number of jobs.
     torch.set_num_threads(1)
     threadpool_limits(limits=1)
-    return Recognizer(model.checkpoint, model.normalisation)
+    return Recognizer(model.checkpoint, model.normalisation, model.enrolment)
 
 
 def _finish(file: MediaFile, answer: Prediction | str, folder: AnswerFolder | None) -> Prediction | str:

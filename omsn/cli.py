@@ -10,32 +10,37 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from omsn.errors import OmsnError
+from omsn.files import explain
 from omsn.options import (
     AllowLeaks,
     AsJson,
-    BackendName,
+    Backend,
     Cache,
     CheckpointPath,
     CorpusName,
+    Enrol,
     Jobs,
     Modality,
     ModalityName,
     ModelName,
     NormalisationName,
     Normalise,
+    NormaliseFiles,
     Out,
     Recipe,
     Settings,
+    parse_seeds,
 )
 from omsn.terminal import (
     err,
     out,
+    prepared_facts,
     print_batch,
     print_facts,
     print_json,
     print_predictions,
+    print_prepared,
     print_scores,
-    print_skipped,
     progress,
     shown,
 )
@@ -66,7 +71,7 @@ def prepare(
     recipe: Recipe = "default",
     settings: Settings = None,
     jobs: Jobs = 2,
-    backend: Annotated[str | None, typer.Option(help="joblib backend, such as dask or ray.")] = None,
+    backend: Backend = None,
     as_json: AsJson = False,
 ) -> None:
     """Find a corpus's clips and compute their features; started again, it goes on where it was.
@@ -80,15 +85,18 @@ def prepare(
     found = _find(corpus, folder, template, channel, name)
     with progress("clips") as step:
         prepared = prepare_clips(
-            found.clips, out_, config.pipeline, jobs=jobs, backend=backend, on_step=lambda n, m: step(n, m, "")
+            found.clips,
+            out_,
+            config.pipeline,
+            jobs=jobs,
+            backend=backend.value if backend else None,
+            on_step=lambda n, m: step(n, m, ""),
         )
     skipped = (*found.skipped, *prepared.skipped)
-    counts = {"prepared": prepared.made, "reused": prepared.reused, "skipped": len(skipped), "cache": str(out_)}
     if as_json:
-        print_json(counts | {"skipped_files": [{"path": skip.path, "reason": skip.reason} for skip in skipped]})
+        print_json(prepared_facts(prepared, skipped))
     else:
-        out.print(f"{prepared.made} clips prepared, {prepared.reused} reused, {len(skipped)} skipped -> {out_}")
-        print_skipped(skipped)
+        print_prepared(prepared, skipped)
     if prepared.skipped:
         raise typer.Exit(1)
 
@@ -174,6 +182,8 @@ def evaluate(
     if predictions is not None:
         write_predictions(answers, predictions)
     _tell(metrics, None, as_json)
+    for leak in metrics["leaks"]:
+        err.print(f"[yellow]leak:[/yellow] {shown(leak)}", highlight=False)
 
 
 @app.command()
@@ -182,13 +192,14 @@ def predict(
         list[Path], typer.Argument(help="Video or sound files, folders of them, patterns like 'a/*.mp4'.")
     ],
     checkpoint: Annotated[Path, typer.Option(help="Folder that omsn train wrote.")],
-    normalise: Normalise = None,
+    normalise: NormaliseFiles = None,
+    enrol: Enrol = None,
     out_: Annotated[Path | None, typer.Option("--out", help="Folder for the answers and failures.csv.")] = None,
     formats: Annotated[
         str | None, typer.Option("--format", help="What to write: json (as given), csv, webvtt, srt, eaf; with commas.")
     ] = None,
     jobs: Jobs = 1,
-    backend: Annotated[BackendName | None, typer.Option(help="Who runs the processes, through joblib.")] = None,
+    backend: Backend = None,
     resume: Annotated[bool, typer.Option("--resume", help="Leave out what --out already has answers for.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -198,7 +209,8 @@ def predict(
     """
     from omsn.batch import Model, predict_batch
 
-    output, model = _output(out_, formats, resume), Model.of(checkpoint, normalise.value if normalise else None)
+    output = _output(out_, formats, resume)
+    model = Model.of(checkpoint, normalise.value if normalise else None, enrol or ())
     with progress("files") as step:
         batch = predict_batch(files, model, output, jobs=jobs, backend=backend.value if backend else None, on_step=step)
     if as_json:
@@ -331,15 +343,10 @@ def _with(settings: list[str] | None, normalise: NormalisationName | None, modal
 def _plan(
     cache: Path, protocol: str, seeds: str, model: ModelName, recipe: str, settings: list[str], allow_leaks: bool
 ) -> Plan:
-    from omsn.errors import ConfigError
     from omsn.recipes import load_config
     from omsn.training.plan import Plan
 
-    try:
-        numbers = tuple(int(seed) for seed in seeds.split(","))
-    except ValueError as error:
-        raise ConfigError(f"--seeds: got {seeds!r}, expected whole numbers with commas, such as 0,1,2") from error
-    return Plan(cache, protocol, numbers, model.value, load_config(recipe, settings), recipe, allow_leaks)
+    return Plan(cache, protocol, parse_seeds(seeds), model.value, load_config(recipe, settings), recipe, allow_leaks)
 
 
 def _find(corpus: CorpusName, folder: Path, template: str, channel: str, name: str) -> Corpus:
@@ -383,6 +390,8 @@ def main() -> None:
         app()
     except OmsnError as error:
         _fail(str(error))
+    except OSError as error:
+        _fail(explain(error))
 
 
 def _fail(message: str) -> NoReturn:

@@ -323,6 +323,11 @@ class TrainingConfig(_Checked):
     """What the network is given."""
     augment: AugmentConfig = AugmentConfig()
 
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """Beginnings of the columns that a network trained so has never seen, however its inputs are standardised."""
+        return self.identity_columns if self.normalisation == "none" else ()
+
 
 @dataclass(frozen=True)
 class Config:

@@ -1,4 +1,4 @@
-"""Writing files whole or not at all."""
+"""Writing files whole or not at all, and saying why the system refuses."""
 
 from __future__ import annotations
 
@@ -19,3 +19,15 @@ def replace_file(path: Path, content: bytes) -> None:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def explain(error: OSError) -> str:
+    """Where the system refused to read or write, why, and what to do."""
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        return f"{error.filename}: a file where a folder is needed; choose another folder, or move it away"
+    if error.filename is None:
+        return f"the system refused: {error}; look to the room on the disk and to permissions, then run it again"
+    return (
+        f"{error.filename}: cannot be read or written ({error.strerror}); "
+        "choose another place, or look to its permissions and the room on its disk, then run it again"
+    )

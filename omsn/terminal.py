@@ -17,6 +17,7 @@ from rich.table import Column, Table
 if TYPE_CHECKING:
     from omsn.batch import Batch
     from omsn.data.corpora import Skipped
+    from omsn.data.prepare import Prepared
     from omsn.types import Prediction
 
 Step = Callable[[int, int, str], None]
@@ -64,6 +65,33 @@ def shown(text: str) -> str:
 def print_json(value: object) -> None:
     """One JSON document on the output stream."""
     out.print(json.dumps(value, indent=1), markup=False, highlight=False)
+
+
+def prepared_facts(prepared: Prepared, skipped: Sequence[Skipped]) -> dict[str, Any]:
+    """What became of a corpus' clips, and what the cache holds now, ready for JSON."""
+    return {
+        "prepared": prepared.made,
+        "reused": prepared.reused,
+        "skipped": len(skipped),
+        "cache": str(prepared.cache),
+        "emotions": dict(sorted(Counter(clip.emotion for clip in prepared.clips).items())),
+        "speakers": len({(clip.corpus, clip.speaker) for clip in prepared.clips if clip.speaker}),
+        "former_clips": prepared.former,
+        "dropped_clips": prepared.dropped,
+        "skipped_files": [{"path": skip.path, "reason": skip.reason} for skip in skipped],
+    }
+
+
+def print_prepared(prepared: Prepared, skipped: Sequence[Skipped]) -> None:
+    """The counts; emotions one by one, so that a misspelt one is seen; clips that the cache held and no longer does."""
+    facts = prepared_facts(prepared, skipped)
+    told = f"{prepared.made} clips prepared, {prepared.reused} reused, {len(skipped)} skipped -> {prepared.cache}"
+    if prepared.dropped:
+        told += f"; replaces an index of {prepared.former} clips, {prepared.dropped} of which are no longer in it"
+    emotions = ", ".join(f"{emotion} {count}" for emotion, count in facts["emotions"].items())
+    out.print(shown(told))
+    out.print(shown(f"emotions: {emotions}; speakers: {facts['speakers']}"))
+    print_skipped(skipped)
 
 
 def print_skipped(skipped: Sequence[Skipped]) -> None:

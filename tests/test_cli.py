@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from omsn.cli import app
+from omsn.cli import app, main
 from omsn.data.synthetic import render_corpus
 from omsn.errors import OmsnError
-from omsn.labels import LabelSet
+from omsn.labels import RAVDESS_EMOTIONS, LabelSet
 from omsn.options import BackendName
 from omsn.terminal import print_predictions
 from omsn.types import Prediction, Window
@@ -32,6 +32,13 @@ def omsn(*arguments: str | Path, code: int = 0) -> str:
         raise result.exception
     assert result.exit_code == code, result.output
     return result.stdout
+
+
+def run_main(*arguments: str | Path) -> tuple[str, int]:
+    """Run a command in a process of its own; what it wrote on its error stream, in one line, and its exit code."""
+    command = [sys.executable, "-m", "omsn", *map(str, arguments)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    return " ".join(ran.stderr.replace("│", " ").split()), ran.returncode
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +68,19 @@ def run(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_prepare_again_reuses_everything(films: Path, cache: Path) -> None:
     told = json.loads(omsn("prepare", films, "--out", cache, "--recipe", "demo", "--jobs", "1", "--json"))
     assert (told["prepared"], told["reused"], told["skipped"]) == (0, 24, 0)
+    assert (told["former_clips"], told["dropped_clips"], told["speakers"]) == (24, 0, 3)
+    assert told["emotions"] == dict.fromkeys(sorted(RAVDESS_EMOTIONS.names), 3)
+
+
+def test_prepare_tells_what_a_cache_held_and_holds_now(films: Path, tmp_path: Path) -> None:
+    one, two = sorted(path for path in films.iterdir() if path.is_dir())[:2]
+    arguments: list[str | Path] = ["--out", tmp_path / "cache", "--recipe", "demo", "--jobs", "1"]
+    first = omsn("prepare", one, *arguments)
+    assert "replaces" not in first
+    assert "emotions: angry 1, calm 1" in first
+    assert "speakers: 1" in first
+    again = omsn("prepare", two, *arguments, "--backend", "threading")
+    assert "replaces an index of 8 clips, 8 of which are no longer in it" in again
 
 
 def test_prepare_lists_what_it_skips_and_exits_with_1(films: Path, cache: Path, tmp_path: Path) -> None:
@@ -117,13 +137,16 @@ def test_train_leaves_a_checkpoint_that_info_describes(run: Path) -> None:
 
 
 def test_evaluate_refuses_speakers_that_trained_the_checkpoint(run: Path, cache: Path, tmp_path: Path) -> None:
-    with pytest.raises(OmsnError, match="of its speakers trained"):
+    with pytest.raises(OmsnError, match=r"of its speakers trained.*--allow-leaks"):
         omsn("evaluate", run / "checkpoint", cache)
     table = tmp_path / "predictions.csv"
     told = json.loads(omsn("evaluate", run / "checkpoint", cache, "--allow-leaks", "--json", "--predictions", table))
     assert told["scores"]["clips"] == 24
     assert len(told["speakers_that_trained_it"]) == 2
     assert table.exists()
+    result = RUNNER.invoke(app, ["evaluate", str(run / "checkpoint"), str(cache), "--allow-leaks"])
+    assert "leak: 2 speakers of" in result.stderr
+    assert ", ".join(told["speakers_that_trained_it"]) in " ".join(result.stderr.split())
 
 
 def test_predict_goes_on_after_a_bad_file(run: Path, films: Path, tmp_path: Path) -> None:
@@ -143,6 +166,23 @@ def test_predict_goes_on_after_a_bad_file(run: Path, films: Path, tmp_path: Path
 def test_predict_shows_a_table_and_exits_with_0(run: Path, films: Path) -> None:
     told = omsn("predict", sorted(films.rglob("*.mp4"))[0], "--checkpoint", run / "checkpoint")
     assert "audio + video" in told
+
+
+def test_predict_standardises_by_the_files_that_enrol_the_person(run: Path, films: Path, tmp_path: Path) -> None:
+    first, second, *_ = sorted(films.rglob("*.mp4"))
+    command: list[str | Path] = [
+        "predict",
+        first,
+        "--checkpoint",
+        run / "checkpoint",
+        "--normalise",
+        "enrolled",
+        "--json",
+    ]
+    alone, enrolled = omsn(*command), omsn(*command, "--enrol", first, "--enrol", second.parent)
+    assert alone != enrolled
+    with pytest.raises(OmsnError, match="normalisation none has no use for"):
+        omsn("predict", first, "--checkpoint", run / "checkpoint", "--enrol", second)
 
 
 def test_predict_writes_every_format_on_two_processes_and_resumes(run: Path, films: Path, tmp_path: Path) -> None:
@@ -175,6 +215,18 @@ def test_wrong_usage_of_predict_is_exit_code_2(arguments: list[str], message: st
     result = RUNNER.invoke(app, command + [places.get(argument, argument) for argument in arguments])
     assert result.exit_code == 2
     assert message in " ".join(result.stderr.replace("│", " ").split())
+    assert not (tmp_path / "OUT").exists()
+
+
+@pytest.mark.parametrize(
+    ("backend", "code", "message"),
+    [("bogus", 2, "'bogus' is not one of 'loky', 'threading'"), ("dask", 1, "error: backend dask: ")],
+)
+def test_prepare_with_a_backend_that_cannot_be_used(
+    films: Path, tmp_path: Path, backend: str, code: int, message: str
+) -> None:
+    told, ended = run_main("prepare", films, "--out", tmp_path / "OUT", "--backend", backend)
+    assert (ended, message in told) == (code, True)
     assert not (tmp_path / "OUT").exists()
 
 
@@ -238,6 +290,8 @@ def test_report_is_written_again(run: Path) -> None:
         (["crossval", "CACHE", "--out", "OUT", "--recipe", "papr"], "unknown recipe 'papr'.*paper"),
         (["crossval", "CACHE", "--out", "OUT", "--set", "training.epoch=3"], "unknown setting training.epoch.*epochs"),
         (["crossval", "CACHE", "--out", "OUT", "--seeds", "a"], "--seeds: got 'a'"),
+        (["crossval", "CACHE", "--out", "OUT", "--seeds", "0,0"], "--seeds: got '0,0', expected .* each once"),
+        (["crossval", "CACHE", "--out", "OUT", "--seeds=-1"], "--seeds: got '-1', expected numbers from 0"),
         (["crossval", "OUT", "--out", "OUT"], "no finished feature cache"),
         (
             ["tune", "CACHE", "--out", "OUT", "--search", "training.epochs"],
@@ -272,6 +326,23 @@ def test_an_error_is_one_line_and_exit_code_1(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith("error: ")
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", [["crossval", "--protocol", "loso"], ["train"], ["tune"]], ids=lambda one: one[0])
+def test_a_file_in_place_of_the_output_folder(
+    command: list[str],
+    cache: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "OUT").touch()
+    share = ["--set", "training.validation_share=0.34"]
+    monkeypatch.setattr(sys, "argv", ["omsn", *command, str(cache), "--out", str(tmp_path / "OUT"), *TINY, *share])
+    with pytest.raises(SystemExit, match="1"):
+        main()
+    told = capsys.readouterr().err.strip()
+    assert told == f"error: {tmp_path / 'OUT'}: a file where a folder is needed; choose another folder, or move it away"
 
 
 def test_version() -> None:

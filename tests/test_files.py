@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import errno
+import re
 from pathlib import Path
 
 import pytest
 
-from omsn.files import replace_file
+from omsn.files import explain, replace_file
 
 
 def test_an_empty_file(tmp_path: Path) -> None:
@@ -54,3 +55,20 @@ def test_trouble_half_way_leaves_the_older_file(
     with pytest.raises(type(trouble), match=r"No space left|Ctrl-C"):
         replace_file(tmp_path / "file", b"newer")
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("file", b"older")]
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (FileExistsError(errno.EEXIST, "File exists", "run"), "run: a file where a folder is needed"),
+        (NotADirectoryError(errno.ENOTDIR, "Not a directory", "run/x"), "run/x: a file where a folder is needed"),
+        (PermissionError(errno.EACCES, "Permission denied", "run"), r"run: .* \(Permission denied\); choose another"),
+        (
+            OSError(errno.ENOSPC, "No space left on device"),
+            "system refused: .*No space left on device; look to the room",
+        ),
+        (OSError(), "the system refused: "),
+    ],
+)
+def test_trouble_is_explained(error: OSError, told: str) -> None:
+    assert re.search(told, explain(error))

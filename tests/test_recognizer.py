@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from made_checkpoint import write_checkpoint, write_hum
 
 import omsn
+from omsn.config import Normalisation
+from omsn.data.padded import pad_batch
 from omsn.data.synthetic import render_corpus
 from omsn.errors import CheckpointError, InputError, MediaError
+from omsn.features.normalise import SampleStatistics, leave_out
 from omsn.labels import RAVDESS_EMOTIONS
-from omsn.models.checkpoint import save_checkpoint
-from omsn.recognizer import HOP_S, WINDOW_S, Recognizer
+from omsn.models.checkpoint import load_checkpoint, save_checkpoint
+from omsn.models.losses import probabilities_of
+from omsn.pipeline import make_sample
+from omsn.recognizer import HOP_S, WINDOW_S, Recognizer, between, clip_of, window_spans
+from omsn.types import Sample
 
 
 @pytest.fixture(scope="module")
@@ -23,9 +32,34 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("film")
-    return render_corpus(root, speakers=1, clips_per_emotion=1, seconds=1.0, size=(240, 180))[0]
+def enrolling(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint that was trained with normalisation enrolled."""
+    return write_checkpoint(tmp_path_factory.mktemp("enrolling"), normalisation="enrolled")
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory) -> Sequence[Path]:
+    """Four films of one person."""
+    root = tmp_path_factory.mktemp("films")
+    return render_corpus(root, speakers=1, clips_per_emotion=1, seconds=1.0, size=(240, 180))[:4]
+
+
+@pytest.fixture(scope="module")
+def film(films: Sequence[Path]) -> Path:
+    return films[0]
+
+
+def described(path: Path, checkpoint: Path) -> Sample:
+    return make_sample(clip_of(path), load_checkpoint(checkpoint).config.pipeline)
+
+
+def answer_to(standardised: Sample, checkpoint: Path) -> tuple[float, ...]:
+    """What the network says of features that are standardised already."""
+    trained = load_checkpoint(checkpoint)
+    whole = between(standardised, *window_spans(standardised)[0])
+    with torch.no_grad():
+        logits = trained.network(pad_batch([whole], trained.config.training.modality))
+    return tuple(probabilities_of(logits, trained.config.training.loss)[0].tolist())
 
 
 def test_a_short_film_is_one_window_of_both_modalities(checkpoint: Path, film: Path) -> None:
@@ -41,9 +75,74 @@ def test_the_same_file_gives_the_same_answer(checkpoint: Path, film: Path) -> No
     assert recognizer.predict(film) == recognizer.predict(film)
 
 
-def test_enrolled_normalisation_answers_from_the_files_own_statistics(checkpoint: Path, film: Path) -> None:
-    plain, enrolled = Recognizer(checkpoint).predict(film), Recognizer(checkpoint, "enrolled").predict(film)
-    assert plain.windows[0].probabilities != enrolled.windows[0].probabilities
+def test_an_enrolment_standardises_by_all_files_of_the_person(enrolling: Path, films: Sequence[Path]) -> None:
+    samples = [described(path, enrolling) for path in films]
+    expected = answer_to(SampleStatistics.of(samples).standardise(samples[0]), enrolling)
+    alone = answer_to(SampleStatistics.of(samples[:1]).standardise(samples[0]), enrolling)
+    with_others = Recognizer(enrolling, enrolment=films[1:]).predict(films[0])
+    assert with_others.windows[0].probabilities == pytest.approx(expected, abs=1e-6)
+    assert expected != pytest.approx(alone, abs=1e-4)
+
+
+def test_a_file_of_the_enrolment_counts_once(enrolling: Path, films: Sequence[Path]) -> None:
+    others, everything = Recognizer(enrolling, enrolment=films[1:]), Recognizer(enrolling, enrolment=list(films) * 2)
+    answers = [recognizer.predict(films[0]).windows[0].probabilities for recognizer in (others, everything)]
+    assert answers[0] == pytest.approx(answers[1], abs=1e-6)
+
+
+def test_a_short_file_alone_is_standardised_by_itself_with_a_warning(
+    enrolling: Path, films: Sequence[Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    sample = described(films[0], enrolling)
+    expected = answer_to(SampleStatistics.of([sample]).standardise(sample), enrolling)
+    for recognizer in (Recognizer(enrolling), Recognizer(enrolling, enrolment=films[:1])):
+        caplog.clear()
+        assert recognizer.predict(films[0]).windows[0].probabilities == pytest.approx(expected, abs=1e-6)
+        assert "enrolled normalisation from this file alone (0.9 s) takes out much" in caplog.text
+        assert str(films[0]) in caplog.text
+
+
+def test_a_long_file_and_an_enrolled_one_come_without_a_warning(
+    enrolling: Path, films: Sequence[Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    Recognizer(enrolling).predict(write_hum(tmp_path / "long.wav", 9.0))
+    Recognizer(enrolling, enrolment=films[1:2]).predict(films[0])
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("asked", ["none", "enrolled"])
+@pytest.mark.parametrize("trained", ["none", "enrolled"])
+def test_columns_that_training_left_out_stay_out_whatever_the_mode(
+    trained: Normalisation,
+    asked: Normalisation,
+    checkpoint: Path,
+    enrolling: Path,
+    film: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    folder = checkpoint if trained == "none" else enrolling
+    sample, arrays = described(film, folder), load_checkpoint(folder).statistics
+    statistics = SampleStatistics.from_arrays(arrays) if asked == "none" else SampleStatistics.of([sample])
+    scaled = statistics.standardise(sample)
+    scaled = leave_out(scaled, ("position",)) if trained == "none" else scaled
+    with caplog.at_level(logging.WARNING, "omsn.models.checkpoint"):
+        recognizer = Recognizer(folder, asked)
+    told = f"normalisation {asked} for a checkpoint that was trained with {trained}"
+    assert (told in caplog.text) == (asked != trained)
+    expected = answer_to(scaled, folder)
+    assert recognizer.predict(film).windows[0].probabilities == pytest.approx(expected, abs=1e-6)
+
+
+def test_an_enrolment_that_is_of_no_use_is_refused(checkpoint: Path, film: Path) -> None:
+    with pytest.raises(InputError, match="enrolment: normalisation none has no use for"):
+        Recognizer(checkpoint, enrolment=[film])
+
+
+def test_bad_files_in_an_enrolment_are_refused_by_name(enrolling: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"silent\.wav: neither sound nor a face"):
+        Recognizer(enrolling, enrolment=[write_hum(tmp_path / "silent.wav", 1.0, level=0.0)])
+    with pytest.raises(MediaError, match=r"missing\.wav"):
+        Recognizer(enrolling, enrolment=[tmp_path / "missing.wav"])
 
 
 def test_a_long_sound_is_cut_into_overlapping_windows(checkpoint: Path, tmp_path: Path) -> None:
@@ -68,8 +167,6 @@ def test_a_text_file_is_refused(checkpoint: Path, tmp_path: Path) -> None:
 
 
 def test_a_checkpoint_of_other_features_is_refused(checkpoint: Path, tmp_path: Path) -> None:
-    from omsn.models.checkpoint import load_checkpoint
-
     trained = load_checkpoint(checkpoint)
     renamed = replace(trained, audio_columns=("other", *trained.audio_columns[1:]))
     save_checkpoint(tmp_path, renamed)

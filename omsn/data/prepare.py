@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
-
-from joblib import Parallel, delayed
 
 from omsn.config import PipelineConfig
 from omsn.data.corpora import Skipped
@@ -21,11 +19,14 @@ from omsn.files import replace_file
 from omsn.pipeline import make_sample
 from omsn.recipes import to_dict
 from omsn.types import Clip
+from omsn.workers import check_backend, run_tasks
 
 INDEX_NAME = "cache.json"
 MANIFEST_NAME = "manifest.csv"
 ENTRIES_FOLDER = "entries"
 CACHE_FORMAT = 1
+
+_KILLED = "killed its process, often for want of memory; run the same command again with fewer jobs to try it again"
 
 
 @dataclass(frozen=True)
@@ -37,12 +38,18 @@ class Prepared:
         made: clips whose features were computed.
         reused: clips whose features were there already.
         skipped: clips left out, with the reason.
+        clips: those in the index now.
+        former: how many clips the index held before; 0 where there was none.
+        dropped: how many of those are no longer in it.
     """
 
     cache: Path
     made: int
     reused: int
     skipped: tuple[Skipped, ...]
+    clips: tuple[Clip, ...]
+    former: int
+    dropped: int
 
 
 @dataclass(frozen=True)
@@ -67,49 +74,45 @@ def prepare(
     """Compute the features of each clip that the cache does not hold yet.
 
     An entry is written whole under a name made of content and settings, so a run that is killed and started again
-    goes on where it was, and a damaged entry is made anew. Clips that cannot be read are left out and listed.
+    goes on where it was, and a damaged entry is made anew. Clips that cannot be read, or that kill the process that
+    works on them, are left out and listed.
 
     Args:
         clips: with absolute paths.
         cache: folder to write; made where missing.
         config: what the features are.
         jobs: processes.
-        backend: joblib backend such as "dask" or "ray"; None takes processes of this machine.
+        backend: a name in ``omsn.workers.BACKENDS``; None takes processes of this machine.
         on_step: called with (clips done, clips in all).
 
     Raises:
-        CacheError: the cache cannot be written, or a worker was killed; what was finished is kept.
-        InputError: no clip could be read, two clips share a name, or a clip has no emotion.
+        CacheError: the cache cannot be written; what was finished is kept.
+        InputError: no clip could be read, two clips share a name, a clip has no emotion, or the backend cannot be used.
     """
-    _check(clips, jobs)
+    _check(clips, jobs, backend)
     outcomes: list[_Outcome] = []
     try:
-        (cache / ENTRIES_FOLDER).mkdir(parents=True, exist_ok=True)
         for outcome in _outcomes(clips, cache / ENTRIES_FOLDER, config, jobs, backend):
             outcomes.append(outcome)
             if on_step is not None:
                 on_step(len(outcomes), len(clips))
         keys = {outcome.clip: outcome.key for outcome in outcomes if outcome.key}
-        _write_index(cache, [clip for clip in clips if clip.clip in keys], keys, config)
+        kept, former = tuple(clip for clip in clips if clip.clip in keys), _indexed(cache)
+        _write_index(cache, kept, keys, config)
     except OSError as error:
         raise CacheError(
             f"{cache}: cannot write the cache ({error}); {len(outcomes)} of {len(clips)} clips are finished and kept. "
             "Make room or choose another folder, then run the same command again to go on"
         ) from error
-    except BrokenExecutor as error:
-        raise CacheError(
-            f"{cache}: a worker process was killed, often for want of memory; {len(outcomes)} of {len(clips)} clips "
-            "are finished and kept. Run the same command again, with fewer jobs, to go on"
-        ) from error
     skipped = tuple(Skipped(outcome.clip, outcome.reason) for outcome in outcomes if not outcome.key)
-    if len(skipped) == len(clips):
+    if not kept:
         reasons = "; ".join(f"{skip.path}: {skip.reason}" for skip in skipped[:3])
         raise InputError(f"{cache}: none of {len(clips)} clips could be prepared: {reasons}")
-    reused = sum(outcome.reused for outcome in outcomes)
-    return Prepared(cache, len(keys) - reused, reused, tuple(sorted(skipped, key=lambda skip: skip.path)))
+    reused, ordered = sum(outcome.reused for outcome in outcomes), tuple(sorted(skipped, key=lambda skip: skip.path))
+    return Prepared(cache, len(keys) - reused, reused, ordered, kept, len(former), len(former - keys.keys()))
 
 
-def _check(clips: Sequence[Clip], jobs: int) -> None:
+def _check(clips: Sequence[Clip], jobs: int, backend: str | None) -> None:
     """Refuse before the long work what the manifest would refuse after it."""
     repeated = sorted(name for name, count in Counter(clip.clip for clip in clips).items() if count > 1)
     nameless = sorted(clip.clip for clip in clips if not clip.emotion)
@@ -120,17 +123,16 @@ def _check(clips: Sequence[Clip], jobs: int) -> None:
         )
     if jobs == 0:
         raise InputError("jobs: got 0, expected at least 1 (or -1 for one process a core)")
+    if backend is not None:
+        check_backend(backend)
 
 
 def _outcomes(
     clips: Sequence[Clip], folder: Path, config: PipelineConfig, jobs: int, backend: str | None
 ) -> Iterator[_Outcome]:
-    if jobs == 1 and backend is None:
-        return (_prepare_clip(clip, folder, config) for clip in clips)
-    parallel = Parallel(n_jobs=jobs, backend=backend, return_as="generator_unordered")
-    tasks = (delayed(_prepare_clip)(clip, folder, config) for clip in clips)
-    outcomes: Iterator[_Outcome] = parallel(tasks)
-    return outcomes
+    work = partial(_prepare_clip, folder=folder, config=config)
+    for number, outcome in run_tasks(work, clips, jobs=jobs, backend=backend):
+        yield outcome or _Outcome(clips[number].clip, reason=_KILLED)
 
 
 def _prepare_clip(clip: Clip, folder: Path, config: PipelineConfig) -> _Outcome:
@@ -158,6 +160,14 @@ def _whole(path: Path) -> bool:
     except CacheError:
         return False
     return True
+
+
+def _indexed(cache: Path) -> set[str]:
+    """Names of the clips in the index that is about to be replaced; none where there is no whole one."""
+    try:
+        return set(json.loads((cache / INDEX_NAME).read_text(encoding="utf-8"))["entries"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()
 
 
 def _write_index(cache: Path, clips: Sequence[Clip], keys: dict[str, str], config: PipelineConfig) -> None:

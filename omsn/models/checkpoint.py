@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import zip_longest
@@ -13,7 +14,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from omsn.config import Config
+from omsn.config import Config, Normalisation
 from omsn.errors import CheckpointError, InputError
 from omsn.files import replace_file
 from omsn.labels import LabelSet
@@ -25,7 +26,10 @@ from omsn.version import __version__
 WEIGHTS_NAME = "weights.safetensors"
 CONFIG_NAME = "config.json"
 CHECKPOINT_FORMAT = 1
+_REMEDY = "copy the whole folder again from where it came, or train again"
 _NETWORK, _STATISTICS = "network.", "statistics."
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,6 +144,20 @@ def check_columns(checkpoint: Checkpoint, audio_columns: tuple[str, ...], video_
             )
 
 
+def mode_for(checkpoint: Checkpoint, asked: Normalisation | None) -> Normalisation:
+    """The mode of normalisation asked for, with a warning where training used another; training's where None is."""
+    trained = checkpoint.config.training.normalisation
+    if asked is None or asked == trained:
+        return trained
+    logger.warning(
+        "normalisation %s for a checkpoint that was trained with %s: "
+        "its inputs are not scaled as those that it learnt from; expect worse answers",
+        asked,
+        trained,
+    )
+    return asked
+
+
 def _read_config(folder: Path) -> dict[str, Any]:
     path = folder / CONFIG_NAME
     if folder.is_file():
@@ -147,16 +165,23 @@ def _read_config(folder: Path) -> dict[str, Any]:
     if not (path.is_file() and (folder / WEIGHTS_NAME).is_file()):
         found = ", ".join(sorted(item.name for item in folder.iterdir())[:8]) if folder.is_dir() else "no such folder"
         raise CheckpointError(
-            f"{folder}: no checkpoint; expected {WEIGHTS_NAME} and {CONFIG_NAME}, found {found or 'nothing'}"
+            f"{folder}: no checkpoint; expected {WEIGHTS_NAME} and {CONFIG_NAME}, found {found or 'nothing'}; "
+            f"{_advice(folder)}"
         )
     try:
         described: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         version = described["format"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{path}: damaged ({error})") from error
+        raise CheckpointError(f"{path}: damaged ({error}); {_REMEDY}") from error
     if version != CHECKPOINT_FORMAT:
         raise CheckpointError(f"{path}: checkpoint format {version}, this version of OMSN reads {CHECKPOINT_FORMAT}")
     return described
+
+
+def _advice(folder: Path) -> str:
+    """The checkpoint of a run where its folder was named, else where checkpoints come from."""
+    inside = folder / "checkpoint"
+    return f"did you mean {inside}?" if (inside / CONFIG_NAME).is_file() else "name a folder that omsn train wrote"
 
 
 def _read_weights(path: Path) -> dict[str, torch.Tensor]:
@@ -168,7 +193,7 @@ def _read_weights(path: Path) -> dict[str, torch.Tensor]:
             raise CheckpointError(
                 f"{path}: a pickle (torch.save), which is never loaded; OMSN reads safetensors only"
             ) from error
-        raise CheckpointError(f"{path}: damaged weights ({error})") from error
+        raise CheckpointError(f"{path}: damaged weights ({error}); {_REMEDY}") from error
 
 
 def _is_pickle(path: Path) -> bool:

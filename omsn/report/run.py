@@ -231,7 +231,9 @@ def read_metrics(run_dir: Path) -> RunMetrics:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file; name the folder that `omsn crossval --out` wrote") from error
+        raise InputError(
+            f"{path}: no such file; name a folder that omsn crossval, train or tune wrote to its end"
+        ) from error
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise InputError(f"{path}: cannot read the metrics: {error}") from error
     return parse_metrics(content, str(path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,14 @@ from omsn.data.dataset import FeatureSet, load_features
 from omsn.data.padded import pad
 from omsn.data.splits import Fold
 from omsn.errors import CheckpointError, LeakError
-from omsn.features.normalise import SampleStatistics
-from omsn.models.checkpoint import Checkpoint, check_columns, load_checkpoint
+from omsn.features.normalise import SampleStatistics, leave_out
+from omsn.models.checkpoint import Checkpoint, check_columns, load_checkpoint, mode_for
 from omsn.training.loop import predict_probabilities
 from omsn.training.out_of_fold import OutOfFold
 from omsn.training.parts import normalised, targets_of
 from omsn.training.rounds import out_of_fold
 from omsn.training.summary import summarise
+from omsn.types import Sample
 
 
 def evaluate_checkpoint(
@@ -31,7 +33,7 @@ def evaluate_checkpoint(
     Args:
         checkpoint: folder.
         cache: a prepared corpus.
-        normalisation: None takes the mode in which the checkpoint was trained.
+        normalisation: None takes the mode in which the checkpoint was trained; another one is logged as a warning.
         allow_leaks: score speakers that trained the checkpoint too instead of refusing.
 
     Returns:
@@ -49,23 +51,31 @@ def evaluate_checkpoint(
     if shared and not allow_leaks:
         raise LeakError(
             f"{cache}: {len(shared)} of its speakers trained {checkpoint}: {', '.join(shared[:8])}; "
-            "leave them out, or allow leaks explicitly"
+            "leave them out, or allow leaks (--allow-leaks)"
         )
-    settings = replace(trained.config.training, normalisation=normalisation or trained.config.training.normalisation)
-    statistics = SampleStatistics.from_arrays(trained.statistics)
-    samples = normalised(features.samples, statistics, settings)
-    part = pad(samples, targets_of(features.samples, trained.labels), settings.modality)
-    probabilities = predict_probabilities(trained.network, part, settings).numpy()
+    mode, training = mode_for(trained, normalisation), trained.config.training
+    samples = _standardised(trained, features, mode)
+    part = pad(samples, targets_of(features.samples, trained.labels), training.modality)
+    probabilities = predict_probabilities(trained.network, part, training).numpy()
     everything = Fold("all", (), (), tuple(range(len(features.samples))))
     predictions = out_of_fold(features, everything, 0, np.asarray(probabilities))
     facts = {
         "checkpoint": str(checkpoint),
         "cache": str(cache),
-        "normalisation": settings.normalisation,
+        "normalisation": mode,
         "speakers_that_trained_it": shared,
+        "leaks": _leaks(checkpoint, cache, shared),
         "labels": list(trained.labels.names),
     }
     return facts | {"scores": summarise(predictions, trained.labels)}, predictions
+
+
+def _standardised(trained: Checkpoint, features: FeatureSet, mode: Normalisation) -> list[Sample]:
+    """In the given mode, without the columns that were left out of training, whatever its mode was."""
+    training = trained.config.training
+    settings = replace(training, normalisation=mode, identity_columns=())
+    samples = normalised(features.samples, SampleStatistics.from_arrays(trained.statistics), settings)
+    return [leave_out(sample, training.left_out) for sample in samples]
 
 
 def _check_fit(trained: Checkpoint, features: FeatureSet, cache: Path) -> None:
@@ -86,3 +96,7 @@ def _check_fit(trained: Checkpoint, features: FeatureSet, cache: Path) -> None:
 def _shared_speakers(trained: Checkpoint, features: FeatureSet) -> list[str]:
     corpora = set(trained.facts.get("corpus", ()))
     return sorted({clip.speaker for clip in features.clips if clip.corpus in corpora} & set(trained.speakers))
+
+
+def _leaks(checkpoint: Path, cache: Path, shared: Sequence[str]) -> list[str]:
+    return [f"{len(shared)} speakers of {cache} trained {checkpoint}: {', '.join(shared)}"] if shared else []

@@ -67,7 +67,7 @@ def check_features(plan: Plan, features: FeatureSet) -> None:
     Raises:
         ConfigError: they were made with other settings; all that differ are listed.
     """
-    asked, made = _flat(to_dict(plan.config.pipeline)), _flat(to_dict(features.pipeline))
+    asked, made = flat_settings(to_dict(plan.config.pipeline)), flat_settings(to_dict(features.pipeline))
     changed = [f"{name} is {made[name]}, not {asked[name]}" for name in asked if asked[name] != made[name]]
     if changed:
         raise ConfigError(
@@ -76,11 +76,11 @@ def check_features(plan: Plan, features: FeatureSet) -> None:
         )
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "pipeline.") -> dict[str, Any]:
+def flat_settings(values: Mapping[str, Any], prefix: str = "pipeline.") -> dict[str, Any]:
     """Nested settings under dotted names."""
     flat: dict[str, Any] = {}
     for name, value in values.items():
-        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {prefix + name: value}
+        flat |= flat_settings(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {prefix + name: value}
     return flat
 
 

@@ -6,7 +6,7 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,13 @@ from omsn.data.splits import PROTOCOLS
 from omsn.errors import ConfigError
 from omsn.files import replace_file
 from omsn.recipes import to_dict
-from omsn.training.plan import Plan, Round, speaker_names
+from omsn.training.plan import Plan, Round, flat_settings, speaker_names
 from omsn.training.state import Epoch
 from omsn.version import __version__
 
 HISTORY_COLUMNS = ("seed", "fold", "epoch", "part", "loss", "war")
+MAX_NAMED = 3
+"""Settings that the refusal of a run's folder names."""
 HELD_OUT = "held-out"
 """Stands for the protocol where one model is trained on everything and judged by a few speakers kept out."""
 HELD_OUT_TITLE = "one model on everything but a few speakers"
@@ -30,7 +32,7 @@ def claim(run: Path, plan: Plan, features: FeatureSet) -> None:
     """Note in the run's folder what it is of.
 
     Raises:
-        ConfigError: the folder holds a run of other settings or other data.
+        ConfigError: the folder holds a run of other settings or other data, the first of which are named.
     """
     facts = {
         "protocol": plan.protocol,
@@ -41,11 +43,28 @@ def claim(run: Path, plan: Plan, features: FeatureSet) -> None:
     }
     path = run / "run.json"
     text = json.dumps(facts, sort_keys=True, indent=1) + "\n"
-    if path.exists() and path.read_text(encoding="utf-8") != text:
+    if path.exists() and (held := path.read_text(encoding="utf-8")) != text:
         raise ConfigError(
-            f"{run}: holds a run with other settings or data ({path.name} differs); choose another --out or delete it"
+            f"{run}: holds a run with other settings or data ({path.name} differs: {_differences(held, facts)}); "
+            "choose another --out or delete it"
         )
     replace_file(path, text.encode())
+
+
+def _differences(held: str, facts: Mapping[str, Any]) -> str:
+    """The first settings that a run's file has otherwise, each with what is asked for now."""
+    try:
+        there, now = (flat_settings(values, "") for values in (json.loads(held), facts))
+    except (ValueError, AttributeError):
+        return "it is damaged"
+    names = [name for name in sorted({*there, *now}) if there.get(name) != now.get(name)]
+    told = [
+        "prepared with other clips, labels or features"
+        if name == "data"
+        else f"{name.removeprefix('config.')}: got {now.get(name)}, the run has {there.get(name)}"
+        for name in names[:MAX_NAMED]
+    ]
+    return "; ".join(told) + (f"; and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else "")
 
 
 def _digest(cache: Path) -> str:

@@ -274,7 +274,7 @@ def test_a_full_disk_at_the_index(clips: list[Clip], tmp_path: Path) -> None:
     assert prepare(clips, cache, CONFIG).reused == 6
 
 
-def test_a_worker_that_is_killed_is_told(tmp_path: Path) -> None:
+def test_workers_that_are_killed_cost_no_clip(tmp_path: Path) -> None:
     corpus = write_clips(tmp_path / "corpus", 60)
 
     def kill_workers(done: int, _: int) -> None:
@@ -282,11 +282,50 @@ def test_a_worker_that_is_killed_is_told(tmp_path: Path) -> None:
             for pid in list(get_reusable_executor(reuse=True)._processes):
                 os.kill(pid, signal.SIGKILL)
 
-    with pytest.raises(CacheError, match=r"a worker process was killed, .*; \d+ of 60 clips are finished and kept"):
-        prepare(corpus, tmp_path / "cache", CONFIG, jobs=2, on_step=kill_workers)
-    prepared = prepare(corpus[:10], tmp_path / "cache", CONFIG)
-    assert prepared.made + prepared.reused == 10
-    assert prepared.reused > 0
+    prepared = prepare(corpus, tmp_path / "cache", CONFIG, jobs=2, on_step=kill_workers)
+    assert (prepared.made + prepared.reused, prepared.skipped) == (60, ())
+
+
+class Deadly(Clip):
+    """Ends the process that it is handed to."""
+
+    def __reduce__(self) -> tuple[Callable[[int], Any], tuple[int]]:
+        return os._exit, (1,)
+
+
+def test_a_clip_that_kills_its_process_is_left_out_with_the_reason(clips: list[Clip], tmp_path: Path) -> None:
+    corpus = [clips[0], Deadly(**(vars(clips[1]) | {"clip": "deadly"})), clips[2]]
+    prepared = prepare(corpus, tmp_path / "cache", CONFIG, jobs=2)
+    assert [skip.path for skip in prepared.skipped] == ["deadly"]
+    assert "killed its process" in prepared.skipped[0].reason
+    assert load_features(prepared.cache).clips == (clips[0], clips[2])
+
+
+@pytest.mark.parametrize(
+    ("backend", "message"), [("bogus", "unknown backend 'bogus'"), ("dask", "backend dask: no cluster at any address")]
+)
+def test_a_backend_that_cannot_be_used_leaves_nothing(
+    clips: list[Clip], tmp_path: Path, backend: str, message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        prepare(clips, tmp_path / "cache", CONFIG, backend=backend)
+    assert not (tmp_path / "cache").exists()
+
+
+def test_threads_give_the_same_bytes(clips: list[Clip], whole: Path, tmp_path: Path) -> None:
+    prepare(clips, tmp_path / "cache", CONFIG, jobs=2, backend="threading")
+    assert contents(tmp_path / "cache") == contents(whole)
+
+
+def test_clips_that_the_index_held_are_counted(clips: list[Clip], tmp_path: Path) -> None:
+    first = prepare(clips[:4], tmp_path / "cache", CONFIG)
+    assert (first.clips, first.former, first.dropped) == (tuple(clips[:4]), 0, 0)
+    more = prepare(clips[:5], tmp_path / "cache", CONFIG)
+    assert (more.former, more.dropped) == (4, 0)
+    other = prepare(clips[3:], tmp_path / "cache", CONFIG)
+    assert (other.clips, other.former, other.dropped) == (tuple(clips[3:]), 5, 3)
+    (tmp_path / "cache" / INDEX_NAME).write_text("[]")
+    assert prepare(clips[:1], tmp_path / "cache", CONFIG).former == 0
 
 
 def test_the_index_says_what_made_the_features(whole: Path, clips: list[Clip]) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -133,8 +134,15 @@ def test_missing_folder(tmp_path: Path) -> None:
         load_checkpoint(tmp_path / "none")
 
 
+def test_the_folder_of_a_run(saved: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(saved, run / "checkpoint")
+    with pytest.raises(CheckpointError, match=r"no checkpoint; .* found checkpoint; did you mean .*run/checkpoint\?"):
+        load_checkpoint(run)
+
+
 def test_empty_folder(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="found nothing"):
+    with pytest.raises(CheckpointError, match="found nothing; name a folder that omsn train wrote"):
         load_checkpoint(tmp_path)
 
 
@@ -161,7 +169,9 @@ def test_a_file_instead_of_a_folder(saved: Path) -> None:
 def test_truncated_weights(saved: Path, kept: int) -> None:
     path = saved / WEIGHTS_NAME
     path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(CheckpointError, match=f"{WEIGHTS_NAME}: damaged weights"):
+    with pytest.raises(
+        CheckpointError, match=f"{WEIGHTS_NAME}: damaged weights .*; copy the whole folder again .* or train again"
+    ):
         load_checkpoint(saved)
 
 

@@ -10,7 +10,9 @@ from omsn.report.run import parse_metrics, read_history, read_metrics
 
 
 def test_folder_without_metrics(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"metrics\.json: no such file; name the folder that `omsn crossval --out`"):
+    with pytest.raises(
+        InputError, match=r"metrics\.json: no such file; name a folder that omsn crossval, train or tune wrote"
+    ):
         read_metrics(tmp_path)
 
 

@@ -234,19 +234,21 @@ def test_a_finished_run_is_not_run_again(cache: Path, finished: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("change", "told"),
     [
-        {"seeds": (1,)},
-        {"protocol": "random-80-20"},
-        {"model": "svm"},
-        {"config": Config(network=NETWORK, training=replace(FAST, learning_rate=0.01))},
+        ({"seeds": (1,)}, r"seeds: got \[1\], the run has \["),
+        ({"protocol": "random-80-20"}, "protocol: got random-80-20, the run has "),
+        ({"model": "svm"}, "model: got svm, the run has network"),
+        (
+            {"config": Config(network=NETWORK, training=replace(FAST, learning_rate=0.01))},
+            r"training\.learning_rate: got 0\.01, the run has",
+        ),
     ],
-    ids=lambda change: next(iter(change)),
+    ids=["seeds", "protocol", "model", "config"],
 )
-def test_a_run_of_other_settings_is_refused(cache: Path, finished: Path, change: dict[str, Any]) -> None:
-    with pytest.raises(
-        ConfigError, match=r"holds a run with other settings or data .*run\.json differs.* choose another"
-    ):
+def test_a_run_of_other_settings_is_refused(cache: Path, finished: Path, change: dict[str, Any], told: str) -> None:
+    refusal = rf"holds a run with other settings or data .*run\.json differs: {told}.* choose another"
+    with pytest.raises(ConfigError, match=refusal):
         cross_validate(replace(plan_of(cache), **change), finished)
 
 
@@ -261,8 +263,15 @@ def test_a_run_of_other_data_is_refused(tmp_path: Path) -> None:
     plan = plan_of(write_cache(tmp_path / "cache", made), model="svm")
     cross_validate(plan, tmp_path / "run")
     write_cache(tmp_path / "cache", relabelled(made))
-    with pytest.raises(ConfigError, match="holds a run with other settings"):
+    with pytest.raises(ConfigError, match=r"holds a run with other settings .* other clips, labels or features"):
         cross_validate(plan, tmp_path / "run")
+    (tmp_path / "run" / "run.json").write_text("{")
+    with pytest.raises(ConfigError, match=r"run\.json differs: it is damaged"):
+        cross_validate(plan, tmp_path / "run")
+    changed = replace(plan, seeds=(4,), model="network", protocol="random-80-20")
+    (tmp_path / "run" / "run.json").write_text("{}")
+    with pytest.raises(ConfigError, match=r"; and \d+ more\)"):
+        cross_validate(changed, tmp_path / "run")
 
 
 def test_data_that_changed_are_read_again(tmp_path: Path) -> None:

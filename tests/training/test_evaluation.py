@@ -1,0 +1,90 @@
+"""A checkpoint on a cache: whom it may score, in which mode, from which columns."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny_corpus import AUDIO, LABELS, TRAINING, VIDEO, config, network, samples, write_cache
+
+from omsn.config import Normalisation
+from omsn.data.dataset import load_features
+from omsn.data.padded import pad
+from omsn.errors import CheckpointError, LeakError
+from omsn.features.normalise import SampleStatistics, leave_out
+from omsn.labels import LabelSet
+from omsn.models.checkpoint import Checkpoint, save_checkpoint
+from omsn.training.evaluation import evaluate_checkpoint
+from omsn.training.loop import predict_probabilities
+from omsn.training.parts import normalised, targets_of
+
+TRAINED_ON = SampleStatistics.of([one.sample for one in samples(("9",))])
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_cache(tmp_path_factory.mktemp("cache"))
+
+
+def write(folder: Path, normalisation: Normalisation = "none", **changed: object) -> Path:
+    """A checkpoint of speaker 9 that leaves out the first column of each modality."""
+    settings = config(normalisation=normalisation, identity_columns=(AUDIO[0], VIDEO[0]))
+    made = Checkpoint(network().eval(), settings, LABELS, AUDIO, VIDEO, TRAINED_ON.to_arrays(), ("9",))
+    save_checkpoint(folder, replace(made, **changed))  # type: ignore[arg-type]
+    return folder
+
+
+@pytest.mark.parametrize("asked", ["none", "enrolled"])
+@pytest.mark.parametrize("trained", ["none", "enrolled"])
+def test_columns_that_training_left_out_stay_out_whatever_the_mode(
+    trained: Normalisation, asked: Normalisation, cache: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    metrics, answers = evaluate_checkpoint(write(tmp_path, trained), cache, normalisation=asked)
+    features = load_features(cache)
+    scaled = normalised(features.samples, TRAINED_ON, replace(TRAINING, normalisation=asked, identity_columns=()))
+    if trained == "none":
+        scaled = [leave_out(sample, (AUDIO[0], VIDEO[0])) for sample in scaled]
+    part = pad(scaled, targets_of(features.samples, LABELS))
+    expected = predict_probabilities(network().eval(), part, TRAINING).numpy()
+    np.testing.assert_allclose(answers.probabilities, expected, atol=1e-6)
+    assert (metrics["normalisation"], metrics["leaks"]) == (asked, [])
+    told = f"normalisation {asked} for a checkpoint that was trained with {trained}"
+    assert (told in caplog.text) == (asked != trained)
+
+
+def test_no_mode_is_that_of_training(cache: Path, tmp_path: Path) -> None:
+    folder = write(tmp_path, "enrolled")
+    mine, (metrics, _) = (
+        evaluate_checkpoint(folder, cache, normalisation="enrolled"),
+        evaluate_checkpoint(folder, cache),
+    )
+    assert metrics == mine[0]
+    assert metrics["normalisation"] == "enrolled"
+
+
+def test_speakers_that_trained_it_are_refused_or_told(cache: Path, tmp_path: Path) -> None:
+    corpora = sorted({clip.corpus for clip in load_features(cache).clips})
+    folder = write(tmp_path, speakers=("1", "3", "9"), facts={"corpus": corpora})
+    with pytest.raises(LeakError, match=r"2 of its speakers trained .*: 1, 3; leave them out"):
+        evaluate_checkpoint(folder, cache)
+    metrics, _ = evaluate_checkpoint(folder, cache, allow_leaks=True)
+    assert metrics["speakers_that_trained_it"] == ["1", "3"]
+    assert metrics["leaks"] == [f"2 speakers of {cache} trained {folder}: 1, 3"]
+
+
+def test_other_emotions_are_refused(cache: Path, tmp_path: Path) -> None:
+    folder = write(tmp_path, labels=LabelSet(("bored", "glad", "wild")))
+    with pytest.raises(CheckpointError, match="emotions bored, glad, sad; the checkpoint names bored, glad, wild"):
+        evaluate_checkpoint(folder, cache)
+
+
+def test_other_preparation_is_refused(cache: Path, tmp_path: Path) -> None:
+    settings = config()
+    other = replace(
+        settings.pipeline, audio=replace(settings.pipeline.audio, n_mels=settings.pipeline.audio.n_mels + 1)
+    )
+    folder = write(tmp_path, config=replace(settings, pipeline=other))
+    with pytest.raises(CheckpointError, match="prepared with other settings than the checkpoint was trained on"):
+        evaluate_checkpoint(folder, cache)
