@@ -297,7 +297,10 @@ def share_of(value: Any, distribution: BaseDistribution) -> float:
     at = distribution.to_internal_repr(value)  # of a category: its index
     if not isinstance(distribution, CategoricalDistribution) and _numbers(distribution).log:
         at = math.log10(at)
-    return min(max((at / 2 - low / 2) / (high / 2 - low / 2), 0.0), 1.0)  # halves: a range may exceed the largest float
+    span = high / 2 - low / 2  # halves: a range may exceed the largest float
+    if span == 0:  # or be too small to be halved
+        return float(at > low)
+    return min(max((at / 2 - low / 2) / span, 0.0), 1.0)
 
 
 def _ends(distribution: BaseDistribution) -> tuple[float, float]:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import optuna
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
@@ -200,6 +200,8 @@ DISTRIBUTIONS = st.one_of(
 
 
 @settings(max_examples=80, deadline=None)
+@example(distribution=FloatDistribution(0.0, 5e-324), share=0.0)
+@example(distribution=FloatDistribution(0.0, 5e-324), share=1.0)
 @given(distribution=DISTRIBUTIONS, share=st.floats(0, 1))
 def test_every_share_is_a_value_in_range_and_leads_back_to_it(distribution: BaseDistribution, share: float) -> None:
     value = value_at(share, distribution)
