@@ -17,7 +17,11 @@ import omsn
 from omsn.recipes import load_config, recipe_names
 
 PACKAGE = Path(omsn.__file__).parent
+ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted(PACKAGE.rglob("*.py"))
+EVERYWHERE = sorted(
+    {*FILES, *(path for name in ("tests", "scripts", "benchmarks") for path in (ROOT / name).rglob("*.py"))}
+)
 MODULES = sorted(module.name for module in pkgutil.walk_packages(omsn.__path__, "omsn."))
 
 MAX_FUNCTION_LINES, MAX_FILE_LINES = 60, 400
@@ -58,7 +62,7 @@ def test_lines_of_code_are_counted_without_the_docstring() -> None:
     assert [code_lines(node) for node in ast.parse(source).body if isinstance(node, Function)] == [4, 1]
 
 
-@pytest.mark.parametrize("path", FILES, ids=path_id)
+@pytest.mark.parametrize("path", EVERYWHERE, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_files_and_functions_are_short(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= MAX_FILE_LINES
     too_long = {function.name: code_lines(function) for function in functions_of(path)}

@@ -152,7 +152,7 @@ def _archive_entries(source: Path) -> list[str]:
         with zipfile.ZipFile(source) as archive:
             damaged = archive.testzip()
             names = archive.namelist()
-    except (zipfile.BadZipFile, zlib.error, OSError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, OSError, RuntimeError) as error:
         raise ManifestError(f"is a damaged archive: {error}") from error
     if damaged:
         raise ManifestError(f"is a damaged archive: the checksum of {damaged} is wrong")
