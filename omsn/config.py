@@ -269,8 +269,8 @@ class AugmentConfig(_Checked):
 
     noise: float = tunable(0.2, 0.0, 1.0)
     """Standard deviation of the noise added to every value, in standard deviations of its column."""
-    shift: float = tunable(0.0, 0.0, 2.0)
-    """Standard deviation of an offset of each column for the whole clip: another speaker's voice and face."""
+    speaker_swap: float = bounded(0.5, 0.0, 1.0)
+    """Share of clips given the columns' means and deviations of a random training speaker, where speakers are known."""
     mirror: float = bounded(0.5, 0.0, 1.0)
     """Share of clips whose face is mirrored."""
     time_masks: int = bounded(2, 0, 10)

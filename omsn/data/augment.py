@@ -7,14 +7,21 @@ import torch
 from torch import Generator, Tensor
 
 from omsn.config import AugmentConfig
+from omsn.data.speakers import Speakers
 from omsn.features.mirror import Mirror
 from omsn.models.batch import Batch
 
 
 def augment(
-    batch: Batch, targets: Tensor, config: AugmentConfig, generator: Generator, mirror: Mirror | None = None
+    batch: Batch,
+    targets: Tensor,
+    config: AugmentConfig,
+    generator: Generator,
+    *,
+    mirror: Mirror | None = None,
+    speakers: Speakers | None = None,
 ) -> tuple[Batch, Tensor]:
-    """Mirrored faces, mixup, modality dropout, noise and time masks, in this order.
+    """Swapped speakers, mirrored faces, mixup, modality dropout, noise and time masks, in this order.
 
     Args:
         batch: B clips; not changed.
@@ -22,10 +29,13 @@ def augment(
         config: how much of each.
         generator: source of all randomness.
         mirror: what the face's columns become when the face is mirrored; None leaves faces as they are.
+        speakers: who speaks in the B clips, and what is each speaker's own; None leaves everyone as they are.
 
     Returns:
         The changed batch and the targets that belong to it.
     """
+    if config.speaker_swap > 0 and speakers is not None:
+        batch = speakers.swap(batch, config.speaker_swap, generator)
     if config.mirror > 0 and mirror is not None:
         batch = mirror_faces(batch, mirror, config.mirror, generator)
     if config.mixup > 0:
@@ -67,11 +77,9 @@ def drop_modalities(batch: Batch, share: float, generator: Generator) -> Batch:
 
 
 def _disturb(frames: Tensor, mask: Tensor, config: AugmentConfig, generator: Generator) -> Tensor:
-    """Noise, an offset of every column, blanked stretches, and 0 where masked. (B, T, F) to (B, T, F)."""
+    """Noise, blanked stretches, and 0 where masked. (B, T, F) to (B, T, F)."""
     if config.noise > 0:
         frames = frames + config.noise * torch.randn(frames.shape, generator=generator)
-    if config.shift > 0:
-        frames = frames + config.shift * torch.randn(len(frames), 1, frames.shape[2], generator=generator)
     keep = mask & ~_stretches(mask, config, generator)
     return frames * keep.unsqueeze(2)
 

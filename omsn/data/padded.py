@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from omsn.config import Modality
+from omsn.data.speakers import Speakers
 from omsn.errors import InputError
 from omsn.features.mirror import Mirror
 from omsn.models.batch import Batch
@@ -25,12 +26,14 @@ class PaddedSet:
         targets: (n,) class numbers.
         names: n clip names, for messages.
         mirror: what the face's columns become when the face is mirrored; None where that is not known.
+        speakers: who speaks in each clip; None where that is not known of all.
     """
 
     whole: Batch
     targets: Tensor
     names: tuple[str, ...]
     mirror: Mirror | None = None
+    speakers: Speakers | None = None
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -47,15 +50,21 @@ class PaddedSet:
         )
 
 
-def pad(samples: Sequence[Sample], targets: Sequence[int], modality: Modality = "both") -> PaddedSet:
-    """Stack standardised samples; a modality that is not wanted is masked out.
+def pad(
+    samples: Sequence[Sample],
+    targets: Sequence[int],
+    modality: Modality = "both",
+    people: Sequence[object] | None = None,
+) -> PaddedSet:
+    """Stack standardised samples; a modality that is not wanted is masked out. ``people`` tells who speaks in each.
 
     Raises:
         InputError: no samples, or samples with different feature columns.
     """
     batch = pad_batch(samples, modality)
     names = tuple(sample.clip for sample in samples)
-    return PaddedSet(batch, torch.tensor(targets), names, Mirror.of(samples[0].video.columns))
+    speakers = None if people is None else Speakers.of(batch, people)
+    return PaddedSet(batch, torch.tensor(targets), names, Mirror.of(samples[0].video.columns), speakers)
 
 
 def pad_batch(samples: Sequence[Sample], modality: Modality = "both") -> Batch:

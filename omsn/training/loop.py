@@ -92,7 +92,10 @@ def _epoch(state: TrainingState, train: PaddedSet, validation: PaddedSet | None,
         for group in state.optimizer.param_groups:
             group["lr"] = group["share"] * learning_rate(state.step, n_steps * config.epochs, config)
         targets = smooth(train.targets[rows], network.sizes.n_classes, config.label_smoothing)
-        batch, targets = augment(train.batch(rows), targets, config.augment, state.generator, train.mirror)
+        speakers = None if train.speakers is None else train.speakers.at(rows)
+        batch, targets = augment(
+            train.batch(rows), targets, config.augment, state.generator, mirror=train.mirror, speakers=speakers
+        )
         logits = network.logits(batch)
         value = total_loss(logits, targets, loss, config.auxiliary)
         names = [train.names[row] for row in rows.tolist()]

@@ -49,13 +49,15 @@ def make_parts(features: FeatureSet, fold: Fold, config: TrainingConfig) -> Part
         raise InputError(f"{fold.name}: no clips to train on")
     statistics = SampleStatistics.of([labelled.sample for labelled in features.at(fold.train)])
 
-    def part(indices: Sequence[int]) -> PaddedSet:
+    def part(indices: Sequence[int], people: Sequence[Person] | None = None) -> PaddedSet:
         labelled = features.at(indices)
         samples = normalised(labelled, statistics, config)
-        return pad(samples, targets_of(labelled, features.labels), config.modality)
+        return pad(samples, targets_of(labelled, features.labels), config.modality, people)
 
+    learned = features.at(fold.train)
+    train = part(fold.train, people_of(learned) if all(item.clip.speaker for item in learned) else None)
     validation = part(fold.validation) if fold.validation else None
-    return Parts(part(fold.train), validation, part(fold.test) if fold.test else None, statistics)
+    return Parts(train, validation, part(fold.test) if fold.test else None, statistics)
 
 
 def normalised(

@@ -12,12 +12,11 @@ from omsn.data.augment import augment, drop_modalities, mirror_faces, mix
 from omsn.features.mirror import Mirror
 from omsn.models.batch import Batch
 
-OFF = AugmentConfig(noise=0, shift=0, mirror=0, time_masks=0, mixup=0, modality_dropout=0)
+OFF = AugmentConfig(noise=0, speaker_swap=0, mirror=0, time_masks=0, mixup=0, modality_dropout=0)
 CONFIGS = [
     AugmentConfig(),
     OFF,
     replace(OFF, noise=1.0),
-    replace(OFF, shift=1.0),
     replace(OFF, time_masks=10, time_mask_share=0.5),
     replace(OFF, mixup=0.3),
     replace(OFF, mixup=2.0),
@@ -99,17 +98,6 @@ def test_noise_has_the_deviation_asked_for() -> None:
     assert noise.mean().item() == pytest.approx(0, abs=0.02)
 
 
-def test_a_shift_is_one_offset_of_each_column_for_the_whole_clip() -> None:
-    batch = make_batch(300)
-    changed, _ = augment(batch, targets_of(300), replace(OFF, shift=0.5), generator())
-    offset = changed.audio - batch.audio  # (B, T, F)
-    first = offset[:, :1]
-    torch.testing.assert_close(offset, first * batch.audio_mask.unsqueeze(2), atol=1e-5, rtol=0)
-    heard = first[batch.audio_mask.any(dim=1)]
-    assert heard.std().item() == pytest.approx(0.5, rel=0.1)
-    assert heard.mean().item() == pytest.approx(0, abs=0.05)
-
-
 def test_time_masks_blank_whole_frames_up_to_their_share() -> None:
     config = replace(OFF, time_masks=2, time_mask_share=0.25)
     batch = make_batch(600)
@@ -185,7 +173,7 @@ def test_mirrored_faces_by_hand() -> None:
 def test_faces_are_mirrored_as_often_as_asked() -> None:
     batch = make_batch(1000)
     mirror = Mirror(np.array([0, 1, 2]), np.array([-1.0, -1.0, -1.0], np.float32))
-    changed, _ = augment(batch, targets_of(1000), replace(OFF, mirror=0.3), generator(), mirror)
+    changed, _ = augment(batch, targets_of(1000), replace(OFF, mirror=0.3), generator(), mirror=mirror)
     seen = batch.video_mask.any(dim=1)
     turned = (changed.video != batch.video).any(dim=2).any(dim=1)
     assert not turned[~seen].any()

@@ -178,3 +178,17 @@ def test_what_tells_who_somebody_is_counts_only_where_speakers_are_enrolled() ->
     assert not plain.video[..., 0].any()
     assert plain.video[..., 1].any()
     assert enrolled.video[..., 0].any()
+
+
+def test_speakers_are_known_to_the_training_part_alone() -> None:
+    parts = make_parts(features(MADE), replace(FOLD, train=(0, 9, 1)), TRAINING)
+    assert parts.train.speakers is not None
+    assert parts.train.speakers.own.tolist() == [0, 1, 0]
+    assert parts.validation is not None
+    assert parts.validation.speakers is None
+
+
+def test_no_speakers_where_one_is_unknown() -> None:
+    nameless = replace(MADE[1], clip=replace(MADE[1].clip, speaker=""))
+    parts = make_parts(features([MADE[0], nameless, *MADE[2:]]), FOLD, TRAINING)
+    assert parts.train.speakers is None
