@@ -170,6 +170,12 @@ class Problem:
             middle + generator.uniform(-reach, reach, n_dimensions),
         )
 
+    @property
+    def bounds(self) -> tuple[list[float], list[float]]:
+        """Lower and upper bound of every dimension."""
+        n_dimensions = len(self.shift)
+        return [self.function.low] * n_dimensions, [self.function.high] * n_dimensions
+
     def __call__(self, points: Reals) -> Reals:
         """(n, D) to (n,). Outside of the function's own domain: its border's value and the squared distance to it."""
         own = (points - self.shift) @ self.rotation.T + self.centre

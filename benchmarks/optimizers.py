@@ -1,10 +1,12 @@
-"""Mountain gazelles against Optuna's samplers at equal evaluations, on twelve standard functions.
+"""Mountain gazelles against Optuna's samplers at equal evaluations, on standard functions and on a real fitness.
 
-    python benchmarks/optimizers.py [--dimensions 1 2 10 30] [--seeds 20] [--evaluations 1010] [--jobs 2]
+    python benchmarks/optimizers.py [--search RUN] [--dimensions 1 2 10 30] [--seeds 20] [--evaluations 410] [--jobs 2]
 
-Each function is minimised as it stands and, in another table, shifted and rotated. The lowest value found, above the
+Each of the twelve functions is minimised as it stands and shifted and rotated; ``--search`` adds the fitness of a run
+of ``omsn tune`` over one setting, read off its evaluations. The lowest value found, above the
 lowest there is, is written for every optimizer, function and dimension as median and quartiles over the seeds to
-docs/optimizers.json, with the time that an optimizer itself takes for each evaluation.
+docs/optimizers.json, with the time that an optimizer itself takes for each evaluation. The file is written after each
+of these; what it has already is not run again, as all of it takes hours.
 """
 
 from __future__ import annotations
@@ -16,12 +18,13 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from itertools import product
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import optuna
 from functions import STANDARD, Problem, Reals
 from joblib import Parallel, delayed
+from measured import Measured
 from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.samplers import BaseSampler, CmaEsSampler, QMCSampler, RandomSampler, TPESampler
 
@@ -31,7 +34,7 @@ from omsn.tuning.sampler import GazelleSampler
 
 RECORD = Path(__file__).resolve().parent.parent / "docs" / "optimizers.json"
 POPULATION = 10
-"""Gazelles: as many as leave 25 iterations of a budget of 1,010 evaluations."""
+"""Gazelles: as many as leave 10 iterations of a budget of 410 evaluations."""
 
 
 class Result(NamedTuple):
@@ -41,13 +44,29 @@ class Result(NamedTuple):
     seconds: float
 
 
-Optimizer = Callable[[Problem, int, int], Result]
+KINDS = ("moved", "plain", "measured")
+CELL = ("kind", "dimensions", "function", "optimizer")
+"""What a row is of."""
 
 
-def gazelles(problem: Problem, evaluations: int, seed: int) -> Result:
+class Minimised(Protocol):
+    """What is minimised."""
+
+    @property
+    def bounds(self) -> tuple[list[float], list[float]]:
+        """Lower and upper bound of every dimension."""
+
+    def __call__(self, points: Reals, /) -> Reals:
+        """(n, D) to (n,)."""
+
+
+Optimizer = Callable[[Minimised, int, int], Result]
+
+
+def gazelles(problem: Minimised, evaluations: int, seed: int) -> Result:
     """The optimizer by itself, as ``omsn tune`` uses it."""
     settings = GazelleSettings(POPULATION, (evaluations - POPULATION) // (4 * POPULATION))
-    low, high = _bounds(problem)
+    low, high = problem.bounds
     spent = 0.0
 
     def timed(points: Reals) -> Reals:
@@ -65,9 +84,9 @@ def gazelles(problem: Problem, evaluations: int, seed: int) -> Result:
 def _optuna(make: Callable[[int, int], BaseSampler]) -> Optimizer:
     """One of Optuna's samplers, one trial after the other."""
 
-    def run(problem: Problem, evaluations: int, seed: int) -> Result:
+    def run(problem: Minimised, evaluations: int, seed: int) -> Result:
         study = optuna.create_study(sampler=make(seed, evaluations))
-        low, high = _bounds(problem)
+        low, high = problem.bounds
         axes: dict[str, BaseDistribution] = {
             f"x{i}": FloatDistribution(a, b) for i, (a, b) in enumerate(zip(low, high, strict=True))
         }
@@ -93,48 +112,80 @@ def _gazelle_sampler(seed: int, evaluations: int) -> BaseSampler:
 OPTIMIZERS: Mapping[str, Optimizer] = {
     "MGO": gazelles,
     "MGO, Optuna": _optuna(_gazelle_sampler),
-    "TPE": _optuna(lambda seed, _: TPESampler(seed=seed)),
+    "TPE": _optuna(lambda seed, _: TPESampler(seed=seed, multivariate=True)),
     "CMA-ES": _optuna(lambda seed, _: CmaEsSampler(seed=seed)),
     "QMC": _optuna(lambda seed, _: QMCSampler(seed=seed, scramble=True)),
     "random": _optuna(lambda seed, _: RandomSampler(seed=seed)),
 }
 
 
-def _bounds(problem: Problem) -> tuple[list[float], list[float]]:
-    count = len(problem.shift)
-    return [problem.function.low] * count, [problem.function.high] * count
-
-
 def main() -> None:
     """Run every optimizer on every problem with every seed, and write the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--search", type=Path, help="folder that omsn tune wrote")
     parser.add_argument("--dimensions", type=int, nargs="+", default=[1, 2, 10, 30])
     parser.add_argument("--functions", nargs="+", default=list(STANDARD), choices=list(STANDARD))
     parser.add_argument("--optimizers", nargs="+", default=list(OPTIMIZERS), choices=list(OPTIMIZERS))
     parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--evaluations", type=int, default=1010)
+    parser.add_argument("--evaluations", type=int, default=410)
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--out", type=Path, default=RECORD)
     given = parser.parse_args()
-    cells = list(product(("moved", "plain"), given.dimensions, given.functions, given.optimizers))
-    tasks = (delayed(_cell)(*cell, given.seeds, given.evaluations) for cell in cells)
-    rows = []
-    for done, row in enumerate(Parallel(n_jobs=given.jobs, return_as="generator")(tasks), start=1):
+    wanted = [*product(KINDS[:2], given.dimensions, given.functions, given.optimizers)]
+    measured = Measured.read(given.search) if given.search else None
+    if measured is not None:
+        wanted += [("measured", 1, measured.setting, optimizer) for optimizer in given.optimizers]
+    budget = {"seeds": given.seeds, "evaluations": given.evaluations, "population": POPULATION}
+    rows = known_rows(given.out, budget)
+    known = {tuple(row[name] for name in CELL) for row in rows}
+    cells = [cell for cell in wanted if cell not in known]
+    tasks = (delayed(_cell)(*cell, given.seeds, given.evaluations, measured) for cell in cells)
+    for done, row in enumerate(Parallel(n_jobs=given.jobs, return_as="generator_unordered")(tasks), start=1):
         rows.append(row)
+        replace_file(given.out, (json.dumps(budget | {"rows": sorted(rows, key=_order)}, indent=1) + "\n").encode())
         print(
-            f"{done}/{len(cells)}", *(f"{value:.4g}" if isinstance(value, float) else value for value in row.values())
+            f"{done}/{len(cells)}",
+            *(f"{value:.4g}" if isinstance(value, float) else value for value in row.values()),
+            flush=True,
         )
-    facts = {"seeds": given.seeds, "evaluations": given.evaluations, "population": POPULATION, "rows": rows}
-    replace_file(given.out, (json.dumps(facts, indent=1) + "\n").encode())
 
 
-def _cell(kind: str, n_dimensions: int, name: str, optimizer: str, n_seeds: int, evaluations: int) -> dict[str, Any]:
+def known_rows(record: Path, budget: Mapping[str, int]) -> list[dict[str, Any]]:
+    """The rows that a record has already.
+
+    Raises:
+        SystemExit: it was made with another budget.
+    """
+    if not record.exists():
+        return []
+    content = json.loads(record.read_text(encoding="utf-8"))
+    rows: list[dict[str, Any]] = content.pop("rows")
+    if content != budget:
+        raise SystemExit(f"{record}: made with {content}, not {dict(budget)}; choose another --out, or delete it")
+    return rows
+
+
+def _order(row: Mapping[str, Any]) -> tuple[int, ...]:
+    names = [*STANDARD, row["function"]]
+    kind, optimizer = KINDS.index(row["kind"]), list(OPTIMIZERS).index(row["optimizer"])
+    return kind, row["dimensions"], names.index(row["function"]), optimizer
+
+
+def _cell(
+    kind: str,
+    n_dimensions: int,
+    name: str,
+    optimizer: str,
+    n_seeds: int,
+    evaluations: int,
+    measured: Measured | None = None,
+) -> dict[str, Any]:
     """Median and quartiles over the seeds; each seed of a moved problem moves it elsewhere."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.simplefilter("ignore")  # Optuna's notes on experimental samplers, once a study
     results = [
         OPTIMIZERS[optimizer](problem, evaluations, seed)
-        for seed, problem in enumerate(_problems(kind, name, n_dimensions, n_seeds))
+        for seed, problem in enumerate(_problems(kind, name, n_dimensions, n_seeds, measured))
     ]
     low, median, high = np.quantile([result.regret for result in results], (0.25, 0.5, 0.75)).tolist()
     return {
@@ -149,9 +200,12 @@ def _cell(kind: str, n_dimensions: int, name: str, optimizer: str, n_seeds: int,
     }
 
 
-def _problems(kind: str, name: str, n_dimensions: int, n_seeds: int) -> Iterator[Problem]:
+def _problems(kind: str, name: str, n_dimensions: int, n_seeds: int, measured: Measured | None) -> Iterator[Minimised]:
     for seed in range(n_seeds):
-        yield Problem.moved(name, n_dimensions, seed) if kind == "moved" else Problem.plain(name, n_dimensions)
+        if measured is not None and kind == "measured":
+            yield measured
+        else:
+            yield Problem.moved(name, n_dimensions, seed) if kind == "moved" else Problem.plain(name, n_dimensions)
 
 
 if __name__ == "__main__":

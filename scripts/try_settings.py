@@ -16,6 +16,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from omsn.config import Config
 from omsn.data.dataset import FeatureSet, load_features
@@ -41,6 +42,7 @@ COLUMNS = (
     "scored_clips",
     "war",
     "uar",
+    "loss",
     "war_audio_head",
     "war_video_head",
     "parameters",
@@ -74,7 +76,8 @@ def run_trial(features: FeatureSet, fold: Fold, config: Config, seed: int) -> Ma
     start = time.perf_counter()
     fit(network, parts.train, None, config.training, seed=seed)
     network.eval()
-    scored = parts.test or parts.train  # a nested fold always has a test part
+    scored = parts.test
+    assert scored is not None  # a nested fold always has a test part
     with torch.no_grad():
         logits = network.logits(scored.whole)
     return {
@@ -87,12 +90,13 @@ def run_trial(features: FeatureSet, fold: Fold, config: Config, seed: int) -> Ma
 
 
 def scores(logits: Logits, targets: Tensor) -> Mapping[str, str]:
-    """WAR and UAR of the whole, WAR of each modality's own head."""
+    """WAR, UAR and cross-entropy of the whole, WAR of each modality's own head."""
     whole = score(targets.numpy(), torch.softmax(logits.fused.double(), dim=1).numpy())
     heads = {"war_audio_head": logits.audio, "war_video_head": logits.video}
     return {
         "war": f"{whole.war:.4f}",
         "uar": f"{whole.uar:.4f}",
+        "loss": f"{float(F.cross_entropy(logits.fused, targets)):.4f}",
         **{name: f"{float((head.argmax(dim=1) == targets).float().mean()):.4f}" for name, head in heads.items()},
     }
 

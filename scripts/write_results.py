@@ -15,9 +15,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from optimizer_section import optimizer_section
+
 from omsn.errors import InputError
 from omsn.files import replace_file
-from omsn.recipes import load_config, recipe_names, to_dict
+from omsn.recipes import flat_settings, load_config, recipe_names, to_dict
 from omsn.report.html import judge_baseline, leak_warnings
 from omsn.report.paper_numbers import PROTOCOLS
 from omsn.report.run import METRICS_FILE, Headline, RunMetrics, parse_metrics, read_metrics
@@ -39,6 +41,9 @@ START, END = "<!-- results -->", "<!-- /results -->"
 
 OWN_COLUMNS = frozenset({"training.normalisation", "training.modality"})
 """Settings that every table names by themselves."""
+
+SVM_SETTINGS = ("pipeline.", "training.identity_columns")
+"""How the names of the settings begin that change what an SVM says."""
 
 NORMALISATIONS = ("none", "enrolled")
 """Each has columns of its own in the README's table: what they ask of a model differs."""
@@ -85,7 +90,7 @@ def main(arguments: Sequence[str], root: Path = ROOT) -> int:
         record([Path(argument) for argument in arguments], root / RUNS_FOLDER)
         runs = read_recorded(root / RUNS_FOLDER)
         readme = put_between_markers((root / README).read_text(encoding="utf-8"), readme_table(runs))
-        replace_file(root / PAGE, results_page(runs).encode())
+        replace_file(root / PAGE, results_page(runs, optimizer_section(root)).encode())
         replace_file(root / README, readme.encode())
     except (InputError, OSError) as error:
         print(f"results: {error}", file=sys.stderr)
@@ -131,39 +136,36 @@ def read_recorded(folder: Path) -> tuple[Recorded, ...]:
         except ValueError as error:
             raise InputError(f"{path}: not JSON ({error}); record the run again") from error
         metrics = parse_metrics(content, str(path))
-        runs.append(Recorded(path.stem, metrics, changed_settings(metrics.recipe, content.get("config", {}))))
+        runs.append(Recorded(path.stem, metrics, changed_settings(metrics, content.get("config", {}))))
     return tuple(runs)
 
 
-def changed_settings(recipe: str, config: Mapping[str, Any]) -> tuple[str, ...]:
-    """Settings of a run that differ from its recipe's, as ``--set`` takes them; none for a recipe of the user's own."""
-    if recipe not in recipe_names():
+def changed_settings(run: RunMetrics, config: Mapping[str, Any]) -> tuple[str, ...]:
+    """Settings of a run that differ from its recipe's, as ``--set`` takes them; none for a recipe of the user's own.
+
+    Of an SVM's settings only those count that it knows of.
+    """
+    if run.recipe not in recipe_names():
         return ()
-    usual = dict(_flat(to_dict(load_config(recipe))))
+    usual = flat_settings(to_dict(load_config(run.recipe)))
     return tuple(
         f"{name}={json.dumps(value)}"
-        for name, value in _flat(config)
-        if name not in OWN_COLUMNS and usual.get(name) != value
+        for name, value in flat_settings(config).items()
+        if name not in OWN_COLUMNS
+        and usual.get(name) != value
+        and (run.model != "svm" or name.startswith(SVM_SETTINGS))
     )
-
-
-def _flat(section: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Nested settings as pairs of ``a.b.c`` and value."""
-    for name, value in section.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{name}.")
-        else:
-            yield prefix + name, value
 
 
 # ---------------------------------------------------------------- docs/results.md
 
 
-def results_page(runs: Sequence[Recorded]) -> str:
-    """The whole of ``docs/results.md``."""
+def results_page(runs: Sequence[Recorded], optimizers: str = "") -> str:
+    """The whole of ``docs/results.md``; ``optimizers`` is the section on them, empty where there is none."""
     if not runs:
-        return "\n".join([INTRODUCTION, NOT_RUN, "", _published()])
-    return "\n".join([INTRODUCTION, *_summaries(runs), _published(), "## Each run\n", *map(_run_section, runs)])
+        return "\n".join([INTRODUCTION, NOT_RUN, "", _published(), optimizers])
+    parts = [INTRODUCTION, *_summaries(runs), _published(), optimizers, "## Each run\n", *map(_run_section, runs)]
+    return "\n".join(parts)
 
 
 def _summaries(runs: Sequence[Recorded]) -> Iterator[str]:

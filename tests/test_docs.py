@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 import re
 import shlex
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 import typer
+import write_results
 
 import omsn
 from omsn.cli import app
@@ -59,16 +57,6 @@ def commands_in(path: Path) -> Iterator[list[str]]:
 
 
 ALL_COMMANDS = [arguments for path in DOCUMENTS for arguments in commands_in(path)]
-
-
-@cache
-def write_results() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("write_results", ROOT / "scripts" / "write_results.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=document_id)
@@ -147,10 +135,9 @@ def test_python_in_the_readme_compiles_and_imports_what_exists() -> None:
 
 
 def test_results_are_those_that_the_program_writes() -> None:
-    writer = write_results()
-    runs, readme = writer.read_recorded(ROOT / "docs" / "runs"), text_of(README)
-    assert writer.put_between_markers(readme, writer.readme_table(runs)) == readme
-    assert text_of(ROOT / "docs" / "results.md") == writer.results_page(runs)
+    runs, readme = write_results.read_recorded(ROOT / "docs" / "runs"), text_of(README)
+    assert write_results.put_between_markers(readme, write_results.readme_table(runs)) == readme
+    assert text_of(ROOT / "docs" / "results.md") == write_results.results_page(runs)
 
 
 def test_the_first_screen_has_one_sentence_one_picture_one_example_one_table() -> None:

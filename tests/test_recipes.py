@@ -1,13 +1,14 @@
 import json
+import re
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from omsn.config import Config, PipelineConfig, VideoFeatures
+from omsn.config import Config, PipelineConfig, TrainingConfig, VideoFeatures
 from omsn.errors import ConfigError
-from omsn.recipes import from_dict, load_config, recipe_names, to_dict, to_json
+from omsn.recipes import flat_settings, from_dict, load_config, recipe_names, to_dict, to_json, with_settings
 
 
 def test_the_package_carries_the_default_and_the_papers_settings() -> None:
@@ -130,3 +131,38 @@ def test_equal_settings_give_equal_text_and_others_another() -> None:
     text = to_json(PipelineConfig())
     assert text == to_json(from_dict(PipelineConfig, dict(reversed(to_dict(PipelineConfig()).items()))))
     assert text != to_json(PipelineConfig(video=VideoFeatures(keyframes=1)))
+
+
+def test_no_settings_on_top_change_nothing() -> None:
+    assert with_settings(load_config("paper"), []) == load_config("paper")
+
+
+@pytest.mark.parametrize("setting", ["training.epoch=3", "training.epochs=0", "training.epochs"])
+def test_wrong_settings_on_top_are_refused_as_those_of_a_recipe_are(setting: str) -> None:
+    with pytest.raises(ConfigError) as of_recipe:
+        load_config(settings=[setting])
+    with pytest.raises(ConfigError, match=re.escape(str(of_recipe.value))):
+        with_settings(load_config(), [setting])
+
+
+@settings(max_examples=50, deadline=None)
+@given(rate=st.floats(1e-5, 1e-1), decay=st.floats(0, 1))
+def test_settings_on_top_keep_every_digit_and_the_original(rate: float, decay: float) -> None:
+    texts = [f"training.learning_rate={json.dumps(rate)}", f"training.weight_decay={json.dumps(decay)}"]
+    config = Config()
+    assert with_settings(config, texts) == Config(training=TrainingConfig(learning_rate=rate, weight_decay=decay))
+    assert config == Config()
+
+
+def test_nothing_is_flat() -> None:
+    assert flat_settings({}) == flat_settings({"training": {}}) == {}
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_flat_settings_are_what_set_takes(name: str) -> None:
+    flat = flat_settings(to_dict(load_config(name)))
+    assert next(iter(flat)) == "pipeline.noise_gate.enabled"
+    texts = [f"{setting}={json.dumps(value)}" for setting, value in flat.items() if value is not None]
+    assert load_config("default", texts) == load_config(name)
+    nested = flat_settings(to_dict(load_config(name).training), "training.")
+    assert nested == {setting: value for setting, value in flat.items() if setting.startswith("training.")}

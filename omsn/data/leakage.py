@@ -96,7 +96,7 @@ def check_leaks(
         lines = "".join(f"\n  {leak}" for leak in shown)
         raise LeakError(
             f"{fold.name}: parts share what the protocol keeps apart ({counts}){lines}\n"
-            "  remove the copies, correct the speakers, take another protocol, or allow leaks explicitly"
+            "  remove the copies, correct the speakers, take another protocol, or allow leaks (--allow-leaks)"
         )
     return leaks
 

@@ -38,10 +38,16 @@ def load_config(recipe: str = "default", settings: Sequence[str] = ()) -> Config
     Raises:
         ConfigError: unknown recipe or setting, a value of the wrong type or out of range; all are listed.
     """
-    values = _read_recipe(recipe)
-    for setting in settings:
-        _put(values, setting)
-    return from_dict(Config, values)
+    return _on_top(_read_recipe(recipe), settings)
+
+
+def with_settings(config: Config, settings: Sequence[str]) -> Config:
+    """A copy of the settings with each ``a.b=value`` on top; a number written by ``json.dumps`` comes back unchanged.
+
+    Raises:
+        ConfigError: unknown setting, a value of the wrong type or out of range; all are listed.
+    """
+    return _on_top(to_dict(config), settings)
 
 
 def from_dict(kind: type[T], values: Mapping[str, Any]) -> T:
@@ -68,6 +74,18 @@ def to_dict(config: object) -> dict[str, Any]:
     return plain
 
 
+def flat_settings(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings under the dotted names that ``--set`` takes, in their order.
+
+    >>> flat_settings({"training": {"epochs": 20, "augment": {"noise": 0.2}}})
+    {'training.epochs': 20, 'training.augment.noise': 0.2}
+    """
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        flat |= flat_settings(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {prefix + name: value}
+    return flat
+
+
 def to_json(config: object) -> str:
     """A settings dataclass as JSON with sorted names: equal settings give equal text."""
     return json.dumps(to_dict(config), sort_keys=True)
@@ -87,6 +105,12 @@ def _read_recipe(recipe: str) -> dict[str, Any]:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"recipe {recipe}: not valid TOML ({error})") from error
+
+
+def _on_top(values: dict[str, Any], settings: Sequence[str]) -> Config:
+    for setting in settings:
+        _put(values, setting)
+    return from_dict(Config, values)
 
 
 def _put(values: dict[str, Any], setting: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import groupby
+from pathlib import PurePath
 from typing import Literal
 
 import numpy as np
@@ -22,12 +23,14 @@ from omsn.report.style import (
     ON_HEAT,
     ORANGE,
     SURFACE,
+    caption,
     clean,
     figure_style,
     new_figure,
     percent_axis,
     title,
 )
+from omsn.report.tables import GIVEN
 
 _PARTS: tuple[tuple[Literal["training", "validation"], str], ...] = (("training", BLUE), ("validation", ORANGE))
 _SEX_MARKS = (("male", BLUE, "o"), ("female", ORANGE, "D"))
@@ -49,7 +52,16 @@ def draw_figures(run: RunMetrics, history: Sequence[HistoryRow]) -> dict[str, Fi
         if len(scores.per_speaker) > 1:
             figures["speakers"] = draw_speakers(scores.per_speaker, scores.war.pooled or 0.0, scores.chance.war)
         figures["calibration"] = draw_calibration(scores.calibration)
+        for figure in figures.values():
+            caption(figure, caption_of(run))
     return figures
+
+
+def caption_of(run: RunMetrics) -> str:
+    """What the figures are of, on one line: a picture that is taken out of its page still says it."""
+    model = "SVM" if run.model == "svm" else f"network “{PurePath(run.recipe).name}”"
+    split = f"{run.data.corpus}, {run.protocol.name}{' (leaks)' if run.protocol.leaky else ''}"
+    return " · ".join((split, f"normalisation {run.normalisation}", GIVEN[run.modality], model))
 
 
 def draw_scores(run: RunMetrics) -> Figure:

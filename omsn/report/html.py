@@ -1,19 +1,14 @@
-"""The page of one run: ``report.html``, which needs nothing but itself, and its figures as files."""
+"""The page of one run, and what it says in words: what leaks, and whether the network earns its keep."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from matplotlib.figure import Figure
-
-from omsn.files import replace_file
 from omsn.report import tables
 from omsn.report.figures import draw_figures
-from omsn.report.run import HistoryRow, RunMetrics, read_history, read_metrics
-from omsn.report.style import to_svg, write_png
+from omsn.report.page import write_page
+from omsn.report.run import RunMetrics, check_predictions, read_history, read_metrics
 
 _DESCRIPTIONS = {
     "scores": "WAR and UAR with their 95% intervals, against the baseline and chance",
@@ -40,37 +35,25 @@ def write_report(run_dir: Path) -> Path:
         the path of the page.
 
     Raises:
-        InputError: metrics.json or history.csv is missing, damaged, or of another format.
+        InputError: metrics.json or history.csv is missing, damaged, or of another format; predictions.csv does not hold
+            every prediction that the metrics are of.
     """
     run, history = read_metrics(run_dir), read_history(run_dir)
-    figures = draw_figures(run, history)
-    folder = run_dir / "figures"
-    folder.mkdir(exist_ok=True)
-    for name, figure in figures.items():
-        write_png(figure, folder / f"{name}.png")
-    page = run_dir / "report.html"
-    replace_file(page, render_page(run, history, figures).encode())
-    return page
-
-
-def render_page(run: RunMetrics, history: Sequence[HistoryRow], figures: Mapping[str, Figure]) -> str:
-    """The page as HTML, figures inlined as SVG."""
-    loader = PackageLoader("omsn", "report")
-    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    environment.filters |= {"percent": tables.percent, "interval": tables.interval}
-    return environment.get_template("page.html").render(
+    check_predictions(run_dir, run)
+    return write_page(
+        run_dir,
+        "page.html",
+        draw_figures(run, history),
+        _DESCRIPTIONS,
         run=run,
         scores=run.scores,
-        history=history,
-        figures={name: to_svg(figure, _DESCRIPTIONS[name]) for name, figure in figures.items()},
+        given=tables.GIVEN,
         warnings=leak_warnings(run),
         verdict=judge_baseline(run),
+        published=tables.published_tables(run),
         tables={
             "headline": tables.headline_table(run),
-            "table_1": tables.table_1(run),
-            "table_2": tables.table_2(run),
             "classes": tables.class_table(run.scores),
-            "protocols": tables.protocol_table(run),
             "speakers": tables.speaker_table(run.scores),
             "sexes": tables.sex_table(run.scores),
             "split": tables.split_table(run),

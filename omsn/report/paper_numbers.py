@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+PAPER_CORPUS = "ravdess"
+"""As OMSN calls the corpus of all these numbers; its labels are ``RAVDESS_EMOTIONS``."""
 PAPER_METHOD = "OMSN-DER (proposed)"
 PAPER_CLIPS = 300
 PAPER_MISTAKES = 11

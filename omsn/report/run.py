@@ -1,4 +1,4 @@
-"""What a run folder says of itself: ``metrics.json`` and ``history.csv``, read and checked."""
+"""What a run folder says of itself: ``metrics.json``, ``history.csv`` and ``predictions.csv``, read and checked."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ FORMAT = 1
 
 METRICS_FILE = "metrics.json"
 HISTORY_FILE = "history.csv"
+PREDICTIONS_FILE = "predictions.csv"
 
 
 class _Part(BaseModel):
@@ -271,6 +272,27 @@ def read_history(run_dir: Path) -> tuple[HistoryRow, ...]:
             return tuple(_history_row(path, line, row) for line, row in enumerate(csv.DictReader(file), start=2))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: cannot read the history: {error}") from error
+
+
+def check_predictions(run_dir: Path, run: RunMetrics) -> None:
+    """Check that ``predictions.csv`` of a run folder has a whole row for each prediction that the metrics are of.
+
+    Raises:
+        InputError: the file is missing, cannot be read, was cut short, or is of another run.
+    """
+    path, expected = run_dir / PREDICTIONS_FILE, sum(map(sum, run.scores.confusion))
+    remedy = "run the command that made it again, or copy the whole folder from where it came"
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            header, *rows = list(csv.reader(file)) or [[]]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: cannot read the predictions: {error}; {remedy}") from error
+    whole = sum(len(row) == len(header) for row in rows)
+    if not whole == len(rows) == expected:
+        raise InputError(
+            f"{path}: got {len(rows)} rows, {whole} of them whole; "
+            f"expected {expected}, as many as {METRICS_FILE} is of; {remedy}"
+        )
 
 
 def _history_row(path: Path, line: int, row: Mapping[str | None, object]) -> HistoryRow:

@@ -6,11 +6,10 @@ import csv
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
@@ -18,9 +17,9 @@ from matplotlib.ticker import StrMethodFormatter
 from numpy.typing import NDArray
 
 from omsn.errors import InputError
-from omsn.files import replace_file
-from omsn.report.style import BLUE, INK, LINE, ORANGE, clean, figure_style, new_figure, to_svg, write_png
-from omsn.report.tables import NONE, Table
+from omsn.report.page import write_page
+from omsn.report.style import BLUE, INK, LINE, ORANGE, caption, clean, figure_style, new_figure
+from omsn.report.tables import GIVEN, NONE, Table
 
 Reals = NDArray[np.float64]
 
@@ -77,19 +76,22 @@ def write_search_report(folder: Path) -> Path:
     run = read_search(folder)
     with figure_style():
         figures = {"convergence": draw_convergence(run), "landscape": draw_landscape(run)}
-    (folder / "figures").mkdir(exist_ok=True)
-    for name, figure in figures.items():
-        write_png(figure, folder / "figures" / f"{name}.png")
-    environment = Environment(
-        loader=PackageLoader("omsn", "report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+        for figure in figures.values():
+            caption(figure, caption_of(run.facts))
+    return write_page(folder, "search.html", figures, _DESCRIPTIONS, facts=run.facts, table=found_table(run))
+
+
+def caption_of(facts: Mapping[str, Any]) -> str:
+    """What the figures are of, on one line; searches of before it was noted do not say in which mode they were."""
+    search = facts["search"]
+    told = (
+        f"search with recipe “{PurePath(facts['recipe']).name}”",
+        f"normalisation {facts.get('normalisation', NONE)}",
+        GIVEN.get(facts.get("modality", ""), NONE),
+        f"SMGCNN, {search['steps']} steps of {search['batch_size']} clips",
+        f"{search['held_out']:.0%} of the speakers kept out, seed {facts['seed']}",
     )
-    page = environment.get_template("search.html").render(
-        facts=run.facts,
-        table=found_table(run),
-        figures={name: to_svg(figure, _DESCRIPTIONS[name]) for name, figure in figures.items()},
-    )
-    replace_file(folder / "report.html", page.encode())
-    return folder / "report.html"
+    return " · ".join(told)
 
 
 def found_table(run: SearchRun) -> Table:

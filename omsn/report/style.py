@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,6 +44,9 @@ THEMED = {
 WIDTH_IN = 7.2
 """Width of every figure in inches: a page's text, so that text sizes agree between figures."""
 _PNG_DPI = 200
+_CAPTION_SIZE, _CAPTION_LINE_IN = 7.0, 0.12
+_CAPTION_CHARACTERS = 140
+"""As many of these small letters stand side by side in a figure."""
 
 
 @contextmanager
@@ -83,6 +87,13 @@ def clean(axes: Axes, *, grid: Literal["x", "y", "both"] | None = "y") -> Axes:
 def title(axes: Axes, text: str) -> None:
     """A title flush with the left edge of the plot."""
     axes.set_title(text, loc="left", color=INK, fontweight="bold", pad=8)
+
+
+def caption(figure: Figure, text: str) -> None:
+    """Small words above everything that say what the figure is of; it grows by their height."""
+    lines = textwrap.wrap(text, _CAPTION_CHARACTERS)
+    figure.set_figheight(figure.get_figheight() + _CAPTION_LINE_IN * (len(lines) + 0.5))
+    figure.suptitle("\n".join(lines), x=0.01, ha="left", fontsize=_CAPTION_SIZE, color=MUTED)
 
 
 def percent_axis(axes: Axes, which: str, step: float = 0.25) -> None:

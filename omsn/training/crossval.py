@@ -25,7 +25,7 @@ from omsn.training.out_of_fold import OutOfFold, join, read_predictions, write_p
 from omsn.training.parts import make_parts
 from omsn.training.plan import Plan, Round, check_features, plan_rounds
 from omsn.training.rounds import build_network, count_parameters, out_of_fold, svm_round
-from omsn.training.run_folder import claim, describe_run, join_histories, write_history
+from omsn.training.run_folder import WallClock, claim, describe_run, join_histories, write_history
 from omsn.training.summary import compare, headline_only, summarise
 
 logger = logging.getLogger(__name__)
@@ -50,9 +50,9 @@ def cross_validate(plan: Plan, run: Path, *, jobs: int = 1, on_fold: OnFold | No
     Raises:
         LeakError: the folds share what the protocol keeps apart.
         ConfigError: ``run`` holds a run with other settings or data.
-        InputError: the protocol does not fit the corpus.
+        InputError: the protocol does not fit the corpus, or a file of an earlier start is damaged.
     """
-    started = time.monotonic()
+    clock = WallClock(run)
     features = _features(plan.cache)
     check_features(plan, features)
     rounds, leaks = plan_rounds(plan, features)
@@ -60,6 +60,7 @@ def cross_validate(plan: Plan, run: Path, *, jobs: int = 1, on_fold: OnFold | No
     seconds = 0.0
     for done, (one, spent_s) in enumerate(_run_all(plan, rounds, run, jobs), start=1):
         seconds += spent_s
+        clock.note()
         if on_fold is not None:
             on_fold(done, len(rounds), one)
     folders = [run / "folds" / item.folder_name for item in rounds]
@@ -69,9 +70,9 @@ def cross_validate(plan: Plan, run: Path, *, jobs: int = 1, on_fold: OnFold | No
     metrics = describe_run(plan, features, rounds, leaks) | {
         "parameters": _parameters(folders),
         "seconds": round(seconds, 1),
-        "wall_seconds": round(time.monotonic() - started, 1),
         "scores": summarise(predictions, features.labels),
         "baseline": _baseline(plan, features, rounds, predictions) if plan.model == "network" else None,
+        "wall_seconds": round(clock.note(), 1),
     }
     replace_file(run / "metrics.json", (json.dumps(metrics, indent=1) + "\n").encode())
     return metrics

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +24,33 @@ from omsn.training.rounds import out_of_fold
 from omsn.training.summary import summarise
 from omsn.types import Sample
 
+_SAME = 1e-3
+"""Standard deviations by which the means of the same recordings may differ, for their order and for rounding."""
+
+
+@dataclass(frozen=True)
+class _Overlap:
+    """Speakers of a cache that may have trained a checkpoint, by name.
+
+    Attributes:
+        shared: those that did: of the same corpus, or of the same recordings under another name.
+        namesakes: those of other corpora that are called as one that did, and may be that person or another.
+        renamed: some are shared though the corpus has another name.
+    """
+
+    shared: tuple[str, ...]
+    namesakes: tuple[str, ...]
+    renamed: bool
+
 
 def evaluate_checkpoint(
     checkpoint: Path, cache: Path, *, normalisation: Normalisation | None = None, allow_leaks: bool = False
 ) -> tuple[dict[str, Any], OutOfFold]:
     """Score a checkpoint on every clip of a cache.
+
+    A checkpoint knows its speakers by name and corpus. Where a cache has the same names under another corpus, the
+    statistics of their features tell whether these are all the very recordings that trained it. Where they are not,
+    the names are told as a possible leak.
 
     Args:
         checkpoint: folder.
@@ -41,17 +63,18 @@ def evaluate_checkpoint(
 
     Raises:
         CheckpointError: the checkpoint is damaged, or of other labels or features than the cache.
-        LeakError: a speaker of the cache trained the checkpoint.
+        LeakError: a speaker of the cache trained the checkpoint, under the same corpus or another name of it.
         CacheError: the cache cannot be read.
     """
     torch.set_num_threads(1)
     trained, features = load_checkpoint(checkpoint), load_features(cache)
     _check_fit(trained, features, cache)
-    shared = _shared_speakers(trained, features)
-    if shared and not allow_leaks:
+    overlap = _overlap(trained, features)
+    if overlap.shared and not allow_leaks:
+        copies = " (the same recordings under another name of the corpus)" if overlap.renamed else ""
         raise LeakError(
-            f"{cache}: {len(shared)} of its speakers trained {checkpoint}: {', '.join(shared[:8])}; "
-            "leave them out, or allow leaks (--allow-leaks)"
+            f"{cache}: {len(overlap.shared)} of its speakers trained {checkpoint}: {', '.join(overlap.shared[:8])}"
+            f"{copies}; leave them out, or allow leaks (--allow-leaks)"
         )
     mode, training = mode_for(trained, normalisation), trained.config.training
     samples = _standardised(trained, features, mode)
@@ -63,8 +86,9 @@ def evaluate_checkpoint(
         "checkpoint": str(checkpoint),
         "cache": str(cache),
         "normalisation": mode,
-        "speakers_that_trained_it": shared,
-        "leaks": _leaks(checkpoint, cache, shared),
+        "speakers_that_trained_it": list(overlap.shared),
+        "speakers_of_the_same_name": list(overlap.namesakes),
+        "leaks": _leaks(checkpoint, cache, overlap),
         "labels": list(trained.labels.names),
     }
     return facts | {"scores": summarise(predictions, trained.labels)}, predictions
@@ -93,10 +117,34 @@ def _check_fit(trained: Checkpoint, features: FeatureSet, cache: Path) -> None:
         )
 
 
-def _shared_speakers(trained: Checkpoint, features: FeatureSet) -> list[str]:
+def _overlap(trained: Checkpoint, features: FeatureSet) -> _Overlap:
     corpora = set(trained.facts.get("corpus", ()))
-    return sorted({clip.speaker for clip in features.clips if clip.corpus in corpora} & set(trained.speakers))
+    alike = [one for one in features.samples if one.clip.speaker in trained.speakers]
+    known = {one.clip.speaker for one in alike if one.clip.corpus in corpora}
+    elsewhere = {one.clip.speaker for one in alike if one.clip.corpus not in corpora}
+    renamed = bool(elsewhere) and _is_training_part(trained, [one.sample for one in alike])
+    if renamed:
+        known |= elsewhere
+    return _Overlap(tuple(sorted(known)), tuple(sorted(elsewhere - known - {""})), renamed)
 
 
-def _leaks(checkpoint: Path, cache: Path, shared: Sequence[str]) -> list[str]:
-    return [f"{len(shared)} speakers of {cache} trained {checkpoint}: {', '.join(shared)}"] if shared else []
+def _is_training_part(trained: Checkpoint, samples: Sequence[Sample]) -> bool:
+    """True where the features have mean and deviation of the training part in every column: they are that part."""
+    theirs, ours = SampleStatistics.from_arrays(trained.statistics), SampleStatistics.of(samples)
+    return all(
+        np.allclose((one.mean - other.mean) / other.std, 0, atol=_SAME)
+        and np.allclose(one.std / other.std, 1, atol=_SAME)
+        for one, other in ((ours.audio, theirs.audio), (ours.video, theirs.video))
+    )
+
+
+def _leaks(checkpoint: Path, cache: Path, overlap: _Overlap) -> list[str]:
+    told = []
+    if overlap.shared:
+        told.append(f"{len(overlap.shared)} speakers of {cache} trained {checkpoint}: {', '.join(overlap.shared)}")
+    if overlap.namesakes:
+        told.append(
+            f"possibly: speakers of {cache} are called as those of another corpus that trained {checkpoint}: "
+            f"{', '.join(overlap.namesakes)}; where they are the same people, these scores flatter"
+        )
+    return told

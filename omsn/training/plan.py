@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import string
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from omsn.config import Config
 from omsn.data.dataset import FeatureSet
 from omsn.data.leakage import check_leaks
 from omsn.data.splits import PROTOCOLS, Fold, make_folds
 from omsn.errors import ConfigError
-from omsn.recipes import to_dict
+from omsn.recipes import flat_settings, to_dict
 
 Model = Literal["network", "svm"]
 
@@ -67,21 +66,15 @@ def check_features(plan: Plan, features: FeatureSet) -> None:
     Raises:
         ConfigError: they were made with other settings; all that differ are listed.
     """
-    asked, made = flat_settings(to_dict(plan.config.pipeline)), flat_settings(to_dict(features.pipeline))
+    asked, made = (
+        flat_settings(to_dict(pipeline), "pipeline.") for pipeline in (plan.config.pipeline, features.pipeline)
+    )
     changed = [f"{name} is {made[name]}, not {asked[name]}" for name in asked if asked[name] != made[name]]
     if changed:
         raise ConfigError(
             f"{features.source} was prepared with other settings than recipe {plan.recipe} asks for: "
             f"{'; '.join(changed)}. Prepare a cache with this recipe, or name the one that this cache was prepared with"
         )
-
-
-def flat_settings(values: Mapping[str, Any], prefix: str = "pipeline.") -> dict[str, Any]:
-    """Nested settings under dotted names."""
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        flat |= flat_settings(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {prefix + name: value}
-    return flat
 
 
 def plan_rounds(plan: Plan, features: FeatureSet) -> tuple[list[Round], tuple[str, ...]]:

@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 import json
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,14 @@ from typing import Any
 from omsn.data.dataset import FeatureSet
 from omsn.data.prepare import INDEX_NAME, MANIFEST_NAME
 from omsn.data.splits import PROTOCOLS
-from omsn.errors import ConfigError
+from omsn.errors import ConfigError, InputError
 from omsn.files import replace_file
-from omsn.recipes import to_dict
-from omsn.training.plan import Plan, Round, flat_settings, speaker_names
+from omsn.recipes import flat_settings, to_dict
+from omsn.training.plan import Plan, Round, speaker_names
 from omsn.training.state import Epoch
 from omsn.version import __version__
 
+CLOCK_FILE = "wall_clock.json"
 HISTORY_COLUMNS = ("seed", "fold", "epoch", "part", "loss", "war")
 MAX_NAMED = 3
 """Settings that the refusal of a run's folder names."""
@@ -54,7 +56,7 @@ def claim(run: Path, plan: Plan, features: FeatureSet) -> None:
 def _differences(held: str, facts: Mapping[str, Any]) -> str:
     """The first settings that a run's file has otherwise, each with what is asked for now."""
     try:
-        there, now = (flat_settings(values, "") for values in (json.loads(held), facts))
+        there, now = (flat_settings(values) for values in (json.loads(held), facts))
     except (ValueError, AttributeError):
         return "it is damaged"
     names = [name for name in sorted({*there, *now}) if there.get(name) != now.get(name)]
@@ -71,6 +73,33 @@ def _digest(cache: Path) -> str:
     """Changes with the clips, labels and features of a prepared corpus: its index names entries by their content."""
     files = ((cache / name).read_bytes() for name in (INDEX_NAME, MANIFEST_NAME))
     return hashlib.sha256(b"".join(files)).hexdigest()
+
+
+class WallClock:
+    """Seconds by the clock on the wall that a run has taken, over all the times that it was started.
+
+    Raises:
+        InputError: what earlier starts have noted in the run's folder is damaged.
+    """
+
+    def __init__(self, run: Path) -> None:
+        self._path = run / CLOCK_FILE
+        self._before_s = self._noted()
+        self._started_s = time.monotonic()
+
+    def note(self) -> float:
+        """The seconds so far, written down; a run that is killed loses those since its last note."""
+        seconds = self._before_s + time.monotonic() - self._started_s
+        replace_file(self._path, json.dumps({"seconds": seconds}).encode())
+        return seconds
+
+    def _noted(self) -> float:
+        try:
+            return float(json.loads(self._path.read_text(encoding="utf-8"))["seconds"])
+        except FileNotFoundError:
+            return 0.0
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{self._path}: damaged ({error}); delete it, and the clock starts at 0 again") from error
 
 
 def describe_run(plan: Plan, features: FeatureSet, rounds: Sequence[Round], leaks: tuple[str, ...]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from omsn.data.dataset import FeatureSet, load_features
 from omsn.data.splits import hold_out
 from omsn.errors import ConfigError
 from omsn.files import replace_file
-from omsn.recipes import from_dict, to_dict
+from omsn.recipes import flat_settings, to_dict, with_settings
 from omsn.report.search import EVALUATIONS_FILE, SEARCH_FILE
 from omsn.training.loop import OnEpoch
 from omsn.training.plan import Plan, check_features
@@ -34,6 +34,7 @@ from omsn.tuning.fitness import (
 )
 from omsn.tuning.gazelle import GazelleSettings
 from omsn.tuning.space import Dimension, dimensions
+from omsn.tuning.storage import add_evaluations, open_study
 from omsn.tuning.study import OnIteration, Study, Tried
 
 FUSED_FILE, RECIPE_FILE = "fused.safetensors", "tuned.toml"
@@ -69,6 +70,7 @@ def tune(
     *,
     jobs: int = 1,
     resume: bool = False,
+    storage: str | None = None,
     on_epoch: OnEpoch | None = None,
     on_iteration: OnIteration | None = None,
 ) -> dict[str, Any]:
@@ -80,6 +82,8 @@ def tune(
         run: folder of the search; with ``resume`` one that was cut short goes on in it.
         jobs: processes side by side.
         resume: go on where a search stopped.
+        storage: where Optuna keeps studies; the evaluations are added to one with the name of the folder, after each
+            iteration. See ``omsn.tuning.storage.open_study``.
         on_epoch: called after each epoch of the encoders' training, which comes first.
         on_iteration: called after each iteration of the search.
 
@@ -87,8 +91,8 @@ def tune(
         what ``search.json`` holds.
 
     Raises:
-        ConfigError: the folder holds another search, or a finished or unfinished one without ``resume``; a setting
-            cannot be searched.
+        ConfigError: the folder or the storage holds another search, or the folder a finished or unfinished one
+            without ``resume``; a setting cannot be searched; the storage cannot be opened.
         InputError: too few speakers to keep any out; no candidate has a finite loss.
     """
     torch.set_num_threads(1)
@@ -97,6 +101,8 @@ def tune(
     check_features(plan, features)
     claim(run, plan, features)
     study = Study(run, axes, search.gazelles, seed, to_dict(search), resume=resume)
+    purpose = {"recipe": plan.recipe, "seed": seed, "search": to_dict(search)}
+    kept = None if storage is None else open_study(storage, run.resolve().name, purpose)
     fitness = Fitness(
         fresh_classifier(features, plan.config, seed),
         _fused(features, plan.config, search, seed, run / FUSED_FILE, on_epoch),
@@ -106,8 +112,17 @@ def tune(
         seed,
         jobs,
     )
-    tried = study.run(fitness, on_iteration)
-    found = tried.settings(tried.best)
+
+    def hear(tried: Tried) -> None:
+        if kept is not None:
+            add_evaluations(kept, tried)
+        if on_iteration is not None:
+            on_iteration(tried)
+
+    tried = study.run(fitness, hear)
+    if kept is not None:
+        add_evaluations(kept, tried)  # what a start before this one was cut too soon to add
+    found = [f"{name}={json.dumps(value)}" for name, value in tried.settings(tried.best).items()]
     _write_evaluations(tried, run / EVALUATIONS_FILE)
     replace_file(run / RECIPE_FILE, recipe_text(with_settings(plan.config, found)).encode())
     facts = _facts(plan, search, tried, _usual_loss(fitness, axes))
@@ -120,21 +135,10 @@ def short_training(config: Config, search: Search) -> Config:
     return replace(config, training=replace(config.training, batch_size=search.batch_size))
 
 
-def with_settings(config: Config, found: dict[str, float]) -> Config:
-    """A copy with each ``a.b.c`` set to its value."""
-    values = to_dict(config)
-    for setting, value in found.items():
-        *sections, name = setting.split(".")
-        section = values
-        for part in sections:
-            section = section[part]
-        section[name] = value
-    return from_dict(Config, values)
-
-
 def recipe_text(config: Config) -> str:
     """All settings as a TOML recipe, one a line; what is None is left to its default."""
-    lines = [f"{name} = {json.dumps(value)}" for name, value in _flat(to_dict(config)) if value is not None]
+    values = flat_settings(to_dict(config))
+    lines = [f"{name} = {json.dumps(value)}" for name, value in values.items() if value is not None]
     return "\n".join(["# Every setting of a tuned training, written by omsn tune.", *lines]) + "\n"
 
 
@@ -166,10 +170,11 @@ def _write_evaluations(tried: Tried, path: Path) -> None:
 
 
 def _facts(plan: Plan, search: Search, tried: Tried, usual: float) -> dict[str, Any]:
-    config = to_dict(plan.config)
     return {
         "format": 1,
         "recipe": plan.recipe,
+        "normalisation": plan.config.training.normalisation,
+        "modality": plan.config.training.modality,
         "seed": plan.seeds[0],
         "search": asdict(search),
         "axes": [asdict(axis) for axis in tried.axes],
@@ -177,14 +182,8 @@ def _facts(plan: Plan, search: Search, tried: Tried, usual: float) -> dict[str, 
         "unusable": int((~np.isfinite(tried.losses)).sum()),
         "found": tried.settings(tried.best),
         "loss": float(tried.losses[tried.best]),
-        "usual": {name: value for name, value in _flat(config) if name in search.settings},
+        "usual": {
+            name: value for name, value in flat_settings(to_dict(plan.config)).items() if name in search.settings
+        },
         "usual_loss": usual,
     }
-
-
-def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    """Nested values as pairs of ``a.b.c`` and value."""
-    pairs: list[tuple[str, Any]] = []
-    for name, value in values.items():
-        pairs += _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else [(prefix + name, value)]
-    return pairs

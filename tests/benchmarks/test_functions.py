@@ -1,26 +1,9 @@
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
-from types import ModuleType
-
+import functions
 import numpy as np
 import pytest
 
-
-def _load() -> ModuleType:
-    path = Path(__file__).resolve().parents[2] / "benchmarks" / "functions.py"
-    spec = importlib.util.spec_from_file_location("functions", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-functions = _load()
 NAMES = tuple(functions.STANDARD)
 KNOWN = tuple(name for name in NAMES if not np.isnan(functions.STANDARD[name].best))
 

@@ -119,7 +119,7 @@ def test_check_raises_with_what_leaks_where() -> None:
     assert "fold-1: parts share what the protocol keeps apart (1 x trial, 1 x speaker)" in message
     assert "trial c/anna/sad/normal/s1/1 is in train (k1) and in test (v1)" in message
     assert "speaker c/anna is in train (k1) and in test (v1)" in message
-    assert "allow leaks explicitly" in message
+    assert "allow leaks (--allow-leaks)" in message
 
 
 def test_check_shows_a_few_of_many() -> None:

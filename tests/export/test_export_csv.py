@@ -1,15 +1,13 @@
 from __future__ import annotations
 
 import csv
-import re
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omsn.errors import InputError
-from omsn.export.csv import COLUMNS, write_csv, write_csv_table
+from omsn.export.csv import write_csv
 from omsn.labels import LabelSet
 from omsn.types import Prediction, Window
 
@@ -28,29 +26,11 @@ def test_no_windows_give_the_header_alone(tmp_path: Path) -> None:
     assert (tmp_path / "a.csv").read_bytes() == HEADER.encode()
 
 
-def test_no_predictions_give_a_header_without_labels(tmp_path: Path) -> None:
-    write_csv_table([], tmp_path / "all.csv")
-    assert (tmp_path / "all.csv").read_text() == ",".join(COLUMNS) + "\n"
-
-
 def test_one_row_a_window(tmp_path: Path) -> None:
     write_csv(Prediction("a.mp4", LABELS, WINDOWS), tmp_path / "new" / "a.csv")
     assert (tmp_path / "new" / "a.csv").read_bytes().decode() == (
         HEADER + "a.mp4,0,0.0,4.0,happy,0.75,audio+video,0.25,0.75\r\na.mp4,1,2.5,6.0,calm,1.0,audio,1.0,0.0\r\n"
     )
-
-
-def test_many_files_in_one_table(tmp_path: Path) -> None:
-    predictions = [Prediction(name, LABELS, WINDOWS) for name in ("a.mp4", "b.mp4")]
-    write_csv_table([*predictions, Prediction("empty.mp4", LABELS)], tmp_path / "all.csv")
-    assert [row["source"] for row in read(tmp_path / "all.csv")] == ["a.mp4", "a.mp4", "b.mp4", "b.mp4"]
-
-
-def test_different_label_sets_do_not_fit_in_one_table(tmp_path: Path) -> None:
-    predictions = [Prediction("a.mp4", LABELS), Prediction("b.mp4", LabelSet(("sad",)))]
-    with pytest.raises(InputError, match=re.escape("b.mp4: labels sad; a.mp4 has calm, happy. One table")):
-        write_csv_table(predictions, tmp_path / "all.csv")
-    assert not (tmp_path / "all.csv").exists()
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1))

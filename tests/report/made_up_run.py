@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from omsn.labels import LabelSet
-from omsn.training.out_of_fold import OutOfFold
+from omsn.labels import RAVDESS_EMOTIONS, LabelSet
+from omsn.training.out_of_fold import OutOfFold, write_predictions
 from omsn.training.summary import compare, headline_only, summarise
 
 Metrics = dict[str, Any]
@@ -20,14 +20,14 @@ LABELS = LabelSet(("angry", "calm", "sad"))
 SPEAKERS = ("1", "2", "3", "4")
 
 
-def _predictions(gain: float) -> OutOfFold:
+def _predictions(gain: float, labels: LabelSet = LABELS) -> OutOfFold:
     """Made-up answers for 4 speakers of 30 clips each, two folds of two speakers, two seeds."""
     generator = np.random.default_rng(0)
-    truth, speaker = np.tile(np.arange(3), 40), np.repeat(np.arange(4), 30)
-    logits = generator.normal(size=(240, 3))
+    truth, speaker = np.resize(np.arange(len(labels)), 120), np.repeat(np.arange(4), 30)
+    logits = generator.normal(size=(240, len(labels)))
     logits[np.arange(240), np.tile(truth, 2)] += gain
     return OutOfFold(
-        LABELS,
+        labels,
         clips=np.tile(np.arange(120).astype(np.str_), 2),
         speakers=np.tile(np.array(SPEAKERS)[speaker], 2),
         sexes=np.tile(np.where(speaker % 2, "female", "male"), 2),
@@ -43,8 +43,8 @@ def _fold(name: str, test: tuple[str, ...], train: tuple[str, ...]) -> Metrics:
     return {"name": name, **speakers, "n_train": 60, "n_validation": 0, "n_test": 60}
 
 
-def _metrics() -> Metrics:
-    ours, baseline = _predictions(gain=2.0), _predictions(gain=1.0)
+def _metrics(labels: LabelSet, corpus: str) -> Metrics:
+    ours, baseline = _predictions(2.0, labels), _predictions(1.0, labels)
     folds = [_fold("fold 1", SPEAKERS[:2], SPEAKERS[2:]), _fold("fold 2", SPEAKERS[2:], SPEAKERS[:2])]
     return {
         "format": 1,
@@ -53,7 +53,7 @@ def _metrics() -> Metrics:
         "recipe": "default",
         "modality": "both",
         "normalisation": "none",
-        "labels": list(LABELS.names),
+        "labels": list(labels.names),
         "protocol": {
             "name": "actors-4",
             "title": "Groups of four actors",
@@ -61,23 +61,23 @@ def _metrics() -> Metrics:
             "folds": folds,
             "leaks": [],
         },
-        "data": {"corpus": "made-up", "clips": 120, "speakers": 4, "cache": "cache"},
+        "data": {"corpus": corpus, "clips": 120, "speakers": 4, "cache": "cache"},
         "seeds": [0, 1],
         "parameters": 12345,
         "seconds": 90.0,
-        "scores": summarise(ours, LABELS, n_draws=50),
+        "scores": summarise(ours, labels, n_draws=50),
         "baseline": {
             "name": "svm",
-            "scores": headline_only(summarise(baseline, LABELS, n_draws=50)),
+            "scores": headline_only(summarise(baseline, labels, n_draws=50)),
             "difference": compare(ours, baseline, n_draws=50),
         },
     }
 
 
 @cache
-def stored_metrics() -> str:
+def stored_metrics(labels: LabelSet = LABELS, corpus: str = "made-up") -> str:
     """What a run of a made-up classifier writes to metrics.json."""
-    return json.dumps(_metrics(), allow_nan=False)
+    return json.dumps(_metrics(labels, corpus), allow_nan=False)
 
 
 def made_up_metrics() -> Metrics:
@@ -86,9 +86,16 @@ def made_up_metrics() -> Metrics:
     return content
 
 
+def ravdess_metrics() -> Metrics:
+    """The same as if the run were of RAVDESS and its eight emotions."""
+    content: Metrics = json.loads(stored_metrics(RAVDESS_EMOTIONS, "ravdess"))
+    return content
+
+
 def write_run(content: Metrics, folder: Path) -> Path:
-    """Write metrics.json, and history.csv for a network; the folder is given back."""
+    """Write metrics.json, predictions.csv, and history.csv for a network; the folder is given back."""
     (folder / "metrics.json").write_text(json.dumps(content), encoding="utf-8")
+    write_predictions(_predictions(2.0, LabelSet(tuple(content["labels"]))), folder / "predictions.csv")
     if content["model"] == "network":
         _write_history(folder / "history.csv")
     return folder

@@ -9,9 +9,9 @@ import pytest
 from made_up_run import made_up_metrics
 from matplotlib.patches import Rectangle
 
-from omsn.report.figures import draw_confusion, draw_figures, draw_history, draw_roc, draw_speakers
+from omsn.report.figures import caption_of, draw_confusion, draw_figures, draw_history, draw_roc, draw_speakers
 from omsn.report.run import HistoryRow, SpeakerRow, parse_metrics
-from omsn.report.style import THEMED, figure_style, new_figure, to_svg, write_png
+from omsn.report.style import THEMED, caption, figure_style, new_figure, to_svg, write_png
 
 
 def row(fold: str, epoch: int, war: float) -> HistoryRow:
@@ -76,3 +76,29 @@ def test_style_leaves_the_global_settings_alone() -> None:
     with figure_style():
         assert mpl.rcParams["svg.hashsalt"] == "omsn"
     assert dict(mpl.rcParams) == before
+
+
+def test_every_figure_says_what_it_is_of() -> None:
+    metrics = made_up_metrics() | {"recipe": "/home/somebody/mine.toml", "modality": "audio"}
+    figures = draw_figures(parse_metrics(metrics), [row("a", 1, 0.5)])
+    assert len(figures) == 6
+    told = "made-up, actors-4 · normalisation none · voice only · network “mine.toml”"
+    assert {figure.get_suptitle() for figure in figures.values()} == {told}
+
+
+def test_what_a_figure_is_of_names_leaks_and_the_svm() -> None:
+    metrics = made_up_metrics() | {"model": "svm", "normalisation": "enrolled"}
+    metrics["protocol"] |= {"name": "random-80-20", "speaker_independent": False}
+    told = "made-up, random-80-20 (leaks) · normalisation enrolled · face and voice · SVM"
+    assert caption_of(parse_metrics(metrics)) == told
+
+
+def test_a_caption_takes_no_room_from_its_figure_and_stays_within_it() -> None:
+    for words, n_lines in ((5, 1), (40, 3)):
+        figure = new_figure(2.0)
+        caption(figure, " ".join(["corpora"] * words))
+        assert figure.get_suptitle().count("\n") == n_lines - 1
+        assert figure.get_figheight() > 2.0 + 0.1 * n_lines
+        figure.draw_without_rendering()
+        (text,) = figure.texts
+        assert text.get_window_extent().x1 < figure.bbox.x1

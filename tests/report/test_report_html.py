@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from made_up_run import made_up_metrics, write_run
+from made_up_run import made_up_metrics, ravdess_metrics, write_run
 
 from omsn.errors import InputError
 from omsn.report.html import judge_baseline, leak_warnings, write_report
@@ -49,7 +49,7 @@ def test_page_of_a_network(tmp_path: Path) -> None:
     outline = Outline()
     outline.feed(page)
     assert outline.open == []
-    assert len(outline.headings) == 10
+    assert len(outline.headings) == 7
     assert page.startswith("<!doctype html>")
     assert LEAK not in page
     assert "<script" not in page
@@ -59,6 +59,24 @@ def test_page_of_a_network(tmp_path: Path) -> None:
     names = {"scores", "confusion", "history", "roc", "speakers", "calibration"}
     assert {path.stem for path in (folder / "figures").iterdir()} == names
     assert page.count("<svg ") == len(names)
+
+
+def test_only_a_run_of_ravdess_stands_beside_the_paper(tmp_path: Path) -> None:
+    page = write_report(write_run(ravdess_metrics(), tmp_path)).read_text(encoding="utf-8")
+    assert page.count("<h2>Beside the") == 3
+    assert "OMSN-DER (proposed)" in page
+    page = write_report(write_run(made_up_metrics(), tmp_path)).read_text(encoding="utf-8")
+    assert "Beside the" not in page
+    assert "OMSN-DER" not in page
+
+
+def test_predictions_that_were_cut_short_are_refused_before_anything_is_written(tmp_path: Path) -> None:
+    folder = write_run(made_up_metrics(), tmp_path)
+    rows = (folder / "predictions.csv").read_text().splitlines(keepends=True)
+    (folder / "predictions.csv").write_text("".join(rows[:-1]))
+    with pytest.raises(InputError, match=r"predictions\.csv: got 239 rows, 239 of them whole; expected 240"):
+        write_report(folder)
+    assert sorted(path.name for path in folder.iterdir()) == ["history.csv", "metrics.json", "predictions.csv"]
 
 
 def test_page_of_an_svm_on_a_split_that_leaks(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from made_up_run import made_up_metrics, write_run
 
 from omsn.errors import InputError
-from omsn.report.run import parse_metrics, read_history, read_metrics
+from omsn.report.run import check_predictions, parse_metrics, read_history, read_metrics
 
 
 def test_folder_without_metrics(tmp_path: Path) -> None:
@@ -102,3 +102,36 @@ def test_history_that_is_no_text(tmp_path: Path) -> None:
     (tmp_path / "history.csv").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InputError, match=r"history\.csv: cannot read the history"):
         read_history(tmp_path)
+
+
+def test_predictions_of_a_whole_run(tmp_path: Path) -> None:
+    metrics = made_up_metrics()
+    check_predictions(write_run(metrics, tmp_path), parse_metrics(metrics))
+
+
+def test_no_predictions(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"predictions\.csv: cannot read the predictions: .*No such file.*; run the"):
+        check_predictions(tmp_path, parse_metrics(made_up_metrics()))
+
+
+@pytest.mark.parametrize(
+    ("kept", "told"),
+    [
+        (0.0, "got 0 rows, 0 of them whole; expected 240, as many as metrics.json is of"),
+        (0.5, r"got 1\d\d rows, 1\d\d of them whole; expected 240"),
+        (0.999, "got 240 rows, 239 of them whole; expected 240"),
+        (2.0, "got 481 rows, 481 of them whole; expected 240"),
+    ],
+)
+def test_predictions_of_another_length(tmp_path: Path, kept: float, told: str) -> None:
+    path = write_run(made_up_metrics(), tmp_path) / "predictions.csv"
+    content = 2 * path.read_bytes()
+    path.write_bytes(content[: int(kept * len(content) / 2)])
+    with pytest.raises(InputError, match=told):
+        check_predictions(tmp_path, parse_metrics(made_up_metrics()))
+
+
+def test_predictions_that_are_no_text(tmp_path: Path) -> None:
+    (tmp_path / "predictions.csv").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InputError, match=r"predictions\.csv: cannot read the predictions"):
+        check_predictions(tmp_path, parse_metrics(made_up_metrics()))

@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 
 from omsn.errors import InputError
-from omsn.report.search import draw_convergence, draw_landscape, found_table, read_search, write_search_report
+from omsn.report.search import (
+    caption_of,
+    draw_convergence,
+    draw_landscape,
+    found_table,
+    read_search,
+    write_search_report,
+)
 
 RATE, DECAY = "training.classifier_learning_rate", "training.weight_decay"
 
@@ -30,6 +37,8 @@ def made_up_search(folder: Path, *, n: int = 30, diverged: int = 3) -> Path:
     ]
     facts = {
         "recipe": "default",
+        "normalisation": "enrolled",
+        "modality": "both",
         "seed": 0,
         "evaluations": n,
         "unusable": diverged,
@@ -55,6 +64,14 @@ def test_the_page_needs_nothing_but_itself(tmp_path: Path) -> None:
     assert "http" not in page.replace("http://www.w3.org", "")
     assert page.count("<svg") == 2
     assert {path.name for path in (tmp_path / "figures").iterdir()} == {"convergence.png", "landscape.png"}
+
+
+def test_the_figures_say_what_was_searched_and_how(tmp_path: Path) -> None:
+    facts = dict(read_search(made_up_search(tmp_path)).facts)
+    told = "SMGCNN, 40 steps of 8 clips · 20% of the speakers kept out, seed 0"
+    assert caption_of(facts) == f"search with recipe “default” · normalisation enrolled · face and voice · {told}"
+    del facts["normalisation"], facts["modality"]
+    assert caption_of(facts) == f"search with recipe “default” · normalisation - · - · {told}"
 
 
 @pytest.mark.parametrize(("usual", "warned"), [(0.5, False), (0.1, True), (0.05, True)])

@@ -4,9 +4,10 @@ from copy import deepcopy
 from pathlib import Path
 
 import pytest
-from made_up_run import made_up_metrics, stored_metrics, write_run
+from made_up_run import made_up_metrics, ravdess_metrics, write_run
 
 from omsn.errors import InputError
+from omsn.labels import RAVDESS_EMOTIONS
 from omsn.report.paper_numbers import PAPER_METHOD, PAPER_ONE_VS_REST_ACCURACY, PAPER_WAR, TABLE_1, TABLE_2
 from omsn.report.run import Metric, RunMetrics, parse_metrics
 from omsn.report.tables import (
@@ -14,6 +15,7 @@ from omsn.report.tables import (
     interval,
     percent,
     protocol_table,
+    published_tables,
     results_markdown,
     split_table,
     table_1,
@@ -26,8 +28,7 @@ from omsn.report.tables import (
 
 @pytest.fixture
 def run() -> RunMetrics:
-    metrics = made_up_metrics()
-    return parse_metrics(metrics)
+    return parse_metrics(ravdess_metrics())
 
 
 def test_unknown_numbers_are_dashes() -> None:
@@ -54,7 +55,7 @@ def test_paper_identity() -> None:
 def test_table_1_keeps_the_two_readings_apart(run: RunMetrics) -> None:
     table = table_1(run)
     war, one_vs_rest = run.scores.war.pooled, run.scores.mean_one_vs_rest_accuracy.pooled
-    assert table.header[-3:] == ("accuracy as printed", "accuracy over all classes (WAR)", "mean one-vs-rest accuracy")
+    assert table.header[-3:] == ("accuracy as printed", "8-class accuracy (WAR)", "mean one-vs-rest accuracy")
     assert table.rows[-1][-3:] == ("-", f"{war:.4f}", f"{one_vs_rest:.4f}")
     assert table.rows[-2][-3:] == ("0.9908", "0.9633", "0.9908")
     assert table.rows[-3][4] == "99.45"
@@ -64,15 +65,18 @@ def test_table_1_keeps_the_two_readings_apart(run: RunMetrics) -> None:
 
 def test_table_2_sets_recall_beneath_one_vs_rest_accuracy(run: RunMetrics) -> None:
     table = table_2(run)
-    assert table.header == ("method", "angry", "calm", "sad")
-    assert table.rows[len(TABLE_2) - 1] == (PAPER_METHOD, "0.99", "0.99", "0.983")
+    assert table.header == ("method", *RAVDESS_EMOTIONS.names)
+    assert table.rows[len(TABLE_2) - 1][:5] == (PAPER_METHOD, "0.99", "0.99", "0.993", "0.983")
     assert table.marked == (len(TABLE_2), len(TABLE_2) + 1)
     assert table.rows[-1][1] == f"{run.scores.per_class[0].recall:.3f}"
 
 
-def test_table_2_of_other_classes_has_no_published_rows() -> None:
-    run = RunMetrics.model_validate_json(stored_metrics().replace("angry", "class_1"))
-    assert [row[0] for row in table_2(run).rows] == ["this run: one-vs-rest accuracy", "this run: recall"]
+def test_only_runs_of_the_papers_corpus_and_classes_stand_beside_the_paper(run: RunMetrics) -> None:
+    assert set(published_tables(run)) == {"table_1", "table_2", "protocols"}
+    elsewhere = run.data.model_copy(update={"corpus": "ours, ravdess"})
+    assert published_tables(run.model_copy(update={"data": elsewhere})) == {}
+    fewer = parse_metrics(made_up_metrics())
+    assert published_tables(fewer.model_copy(update={"data": run.data})) == {}
 
 
 def test_a_run_stands_in_the_row_of_its_own_protocol_only(run: RunMetrics) -> None:

@@ -1,15 +1,13 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import subprocess
 import zipfile
 from pathlib import Path
 from types import ModuleType
 
+import fetch_face_models
 import pytest
-
-SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "fetch_face_models.py"
 
 CONTENTS = {"mediapipe/a/one.tflite": b"first model", "mediapipe/b/two.tflite": b"second model"}
 
@@ -17,15 +15,10 @@ CONTENTS = {"mediapipe/a/one.tflite": b"first model", "mediapipe/b/two.tflite": 
 @pytest.fixture
 def fetch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The script, told to expect two small models in a folder of its own."""
-    spec = importlib.util.spec_from_file_location("fetch_face_models", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
     hashes = {entry: hashlib.sha256(contents).hexdigest() for entry, contents in CONTENTS.items()}
-    monkeypatch.setattr(module, "SHA256", hashes)
-    monkeypatch.setattr(module, "MODEL_FOLDER", tmp_path / "models")
-    return module
+    monkeypatch.setattr(fetch_face_models, "SHA256", hashes)
+    monkeypatch.setattr(fetch_face_models, "MODEL_FOLDER", tmp_path / "models")
+    return fetch_face_models
 
 
 def _wheel(folder: Path, contents: dict[str, bytes]) -> Path:
@@ -80,9 +73,4 @@ def test_failure_is_told_and_counts(
 
 def test_installed_models_are_the_right_ones() -> None:
     """The real table against the real folder, as `make setup` left it."""
-    spec = importlib.util.spec_from_file_location("fetch_face_models", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    assert module.missing_models(module.MODEL_FOLDER) == []
+    assert fetch_face_models.missing_models(fetch_face_models.MODEL_FOLDER) == []

@@ -1,34 +1,16 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+import try_settings as trials
+from tiny_corpus import features, samples, write_cache
 
 from omsn.data.splits import make_folds
 from omsn.errors import InputError
 
-sys.path.append(str(Path(__file__).resolve().parents[1] / "training"))
-
-from tiny_corpus import features, samples, write_cache
-
-SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "try_settings.py"
 SPEAKERS = tuple(str(number) for number in range(1, 13))
-
-
-def _load() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("try_settings", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-trials = _load()
 
 
 @pytest.mark.parametrize("protocol", ["actors-4", "random-80-20", "loso"])

@@ -1,36 +1,18 @@
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from dataclasses import asdict
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
+import write_results as results
+from made_up_run import made_up_metrics, write_run
 
 from omsn.errors import InputError
 from omsn.recipes import load_config
 
-sys.path.append(str(Path(__file__).resolve().parents[1] / "report"))
-
-from made_up_run import made_up_metrics, write_run
-
-SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "write_results.py"
 README = "# Title\n\n<!-- results -->\nold\n<!-- /results -->\n\nThe rest.\n"
-
-
-def _load() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("write_results", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-results = _load()
 
 
 @pytest.fixture

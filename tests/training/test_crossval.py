@@ -192,6 +192,16 @@ def test_an_interrupted_run_goes_on(cache: Path, finished: Path, tmp_path: Path)
     assert list(tmp_path.glob("folds/*/state.safetensors")) == []
 
 
+def test_the_time_that_a_run_takes_adds_up_over_its_starts(cache: Path, tmp_path: Path) -> None:
+    plan = plan_of(cache, model="svm")
+    with pytest.raises(StoppedError):
+        cross_validate(plan, tmp_path, on_fold=stop_after(1))
+    noted_s = json.loads((tmp_path / "wall_clock.json").read_text())["seconds"]
+    assert noted_s > 0
+    (tmp_path / "wall_clock.json").write_text(json.dumps({"seconds": noted_s + 1000}))
+    assert 1000 + noted_s <= cross_validate(plan, tmp_path)["wall_seconds"] + 0.05 < 1000 + noted_s + 60
+
+
 def test_a_fold_interrupted_between_epochs_goes_on(cache: Path, finished: Path, tmp_path: Path) -> None:
     state = half_a_round(plan_of(cache), tmp_path)
     cross_validate(plan_of(cache), tmp_path)

@@ -74,6 +74,55 @@ def test_speakers_that_trained_it_are_refused_or_told(cache: Path, tmp_path: Pat
     assert metrics["leaks"] == [f"2 speakers of {cache} trained {folder}: 1, 3"]
 
 
+def renamed_cache(folder: Path, corpus: str = "copy", speakers: tuple[str, ...] = ("1", "2", "3", "4")) -> Path:
+    """The corpus of ``cache`` as ``omsn prepare --name`` leaves it."""
+    made = [replace(one, clip=replace(one.clip, corpus=corpus)) for one in samples(speakers)]
+    return write_cache(folder, made)
+
+
+def trained_on(folder: Path, *speakers: str) -> Path:
+    """A checkpoint of these speakers, with the statistics of their clips, of a corpus that has no name."""
+    statistics = SampleStatistics.of([one.sample for one in samples(speakers)]).to_arrays()
+    return write(folder, speakers=speakers, statistics=statistics, facts={"corpus": [""]})
+
+
+def test_the_same_recordings_under_another_name_are_refused(tmp_path: Path) -> None:
+    folder, copy = trained_on(tmp_path / "checkpoint", "1", "3"), renamed_cache(tmp_path / "copy")
+    with pytest.raises(LeakError, match=r"2 of its speakers trained .*: 1, 3 \(the same recordings under another name"):
+        evaluate_checkpoint(folder, copy)
+    metrics, _ = evaluate_checkpoint(folder, copy, allow_leaks=True)
+    assert metrics["speakers_that_trained_it"] == ["1", "3"]
+    assert metrics["speakers_of_the_same_name"] == []
+
+
+def test_so_are_they_in_another_order_beside_the_first_copy(tmp_path: Path) -> None:
+    both = [*samples(("4", "3", "2", "1"))]
+    both += [replace(one, clip=replace(one.clip, corpus="copy", clip=f"copy-{one.clip.clip}")) for one in samples()]
+    both = [replace(one, sample=replace(one.sample, clip=one.clip.clip)) for one in both]
+    cache = write_cache(tmp_path / "both", both)
+    with pytest.raises(LeakError, match="the same recordings under another name"):
+        evaluate_checkpoint(trained_on(tmp_path / "checkpoint", "1", "3"), cache)
+
+
+def test_the_same_names_in_another_corpus_are_told_as_a_possible_leak(tmp_path: Path) -> None:
+    """Speaker 3 of the training part is not there: that the others are its people can be neither shown nor denied."""
+    folder, part = trained_on(tmp_path / "checkpoint", "1", "3"), renamed_cache(tmp_path / "part", speakers=("1", "2"))
+    metrics, _ = evaluate_checkpoint(folder, part)
+    assert metrics["speakers_that_trained_it"] == []
+    assert metrics["speakers_of_the_same_name"] == ["1"]
+    (told,) = metrics["leaks"]
+    assert told.startswith(
+        f"possibly: speakers of {part} are called as those of another corpus that trained {folder}: 1;"
+    )
+    assert "where they are the same people, these scores flatter" in told
+
+
+def test_speakers_without_a_name_are_nobodys_namesakes(tmp_path: Path) -> None:
+    folder = write(tmp_path / "checkpoint", speakers=("", "9"), facts={"corpus": ["other"]})
+    metrics, _ = evaluate_checkpoint(folder, renamed_cache(tmp_path / "nobody", speakers=("",)))
+    assert (metrics["speakers_of_the_same_name"], metrics["leaks"]) == ([], [])
+
+
 def test_other_emotions_are_refused(cache: Path, tmp_path: Path) -> None:
     folder = write(tmp_path, labels=LabelSet(("bored", "glad", "wild")))
     with pytest.raises(CheckpointError, match="emotions bored, glad, sad; the checkpoint names bored, glad, wild"):

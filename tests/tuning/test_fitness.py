@@ -1,17 +1,19 @@
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from tiny_corpus import config, features
 
 from omsn.data.splits import Fold, hold_out
 from omsn.errors import ConfigError, InputError
 from omsn.models.losses import cross_entropy
+from omsn.training.loop import fit
 from omsn.training.parts import make_parts
+from omsn.training.rounds import build_network
 from omsn.tuning.fitness import (
     DROPOUT,
     LEARNING_RATE,
@@ -26,10 +28,6 @@ from omsn.tuning.fitness import (
     searchable,
 )
 from omsn.tuning.space import dimensions
-
-sys.path.append(str(Path(__file__).resolve().parents[1] / "training"))
-
-from tiny_corpus import config, features
 
 CORPUS = features()
 CONFIG = config(epochs=2)
@@ -49,11 +47,26 @@ def test_maps_are_what_the_trained_network_hands_to_its_classifier(fused: Fused)
     """The classifier that was trained with them gives the network's own answers."""
     parts = make_parts(CORPUS, FOLD, CONFIG.training)
     assert parts.test is not None
-    assert torch.equal(fused.train.targets, parts.train.targets)
-    assert torch.equal(fused.validation.targets, parts.test.targets)
-    again = fused_maps(CORPUS, FOLD, CONFIG, seed=0)
-    assert torch.equal(again.train.maps, fused.train.maps)
+    network = build_network(CONFIG, CORPUS, seed=0)
+    fit(network, parts.train, None, CONFIG.training, seed=0)
+    network.eval()
+    for part, kept in ((parts.train, fused.train), (parts.test, fused.validation)):
+        batch = part.batch(torch.arange(len(part)))
+        with torch.no_grad():
+            torch.testing.assert_close(kept.maps, network.fuse(*network.encode(batch)))
+            torch.testing.assert_close(network.classifier(kept.maps), network(batch))
+        assert torch.equal(kept.targets, part.targets)
+
+
+def test_maps_follow_from_the_seed(fused: Fused) -> None:
+    assert torch.equal(fused_maps(CORPUS, FOLD, CONFIG, seed=0).train.maps, fused.train.maps)
     assert not torch.equal(fused_maps(CORPUS, FOLD, CONFIG, seed=1).train.maps, fused.train.maps)
+
+
+def test_maps_are_those_of_the_last_epoch_whatever_else_training_keeps(fused: Fused) -> None:
+    """Its validation speakers judge the candidates; they must not choose the encoders too."""
+    best = replace(CONFIG, training=replace(CONFIG.training, keep="best"))
+    assert torch.equal(fused_maps(CORPUS, FOLD, best, seed=0).train.maps, fused.train.maps)
 
 
 def test_maps_of_a_fold_without_kept_out_speakers() -> None:

@@ -2,24 +2,24 @@ from __future__ import annotations
 
 import csv
 import json
-import sys
+from dataclasses import replace
 from pathlib import Path
 
+import optuna
 import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from tiny_corpus import config, write_cache
 
 from omsn.errors import ConfigError
-from omsn.recipes import load_config, to_dict
+from omsn.recipes import load_config
 from omsn.report.search import write_search_report
 from omsn.training.plan import Plan
 from omsn.training.state import Epoch
 from omsn.tuning.fitness import LEARNING_RATE, WEIGHT_DECAY
 from omsn.tuning.gazelle import GazelleSettings
 from omsn.tuning.study import Tried
-from omsn.tuning.tune import Search, recipe_text, tune, with_settings
-
-sys.path.append(str(Path(__file__).resolve().parents[1] / "training"))
-
-from tiny_corpus import config, write_cache
+from omsn.tuning.tune import Search, recipe_text, tune
 
 SEARCH = Search((LEARNING_RATE,), GazelleSettings(population=3, iterations=2), steps=2, batch_size=8, held_out=0.25)
 N_EVALUATIONS = 3 + 4 * 3 * 2
@@ -52,8 +52,8 @@ def test_what_was_found_is_the_best_that_was_tried(run: Path) -> None:
 def test_the_recipe_holds_every_setting_and_what_was_found(plan: Plan, run: Path) -> None:
     tuned = load_config(str(run / "tuned.toml"))
     found = json.loads((run / "search.json").read_text())["found"]
-    assert to_dict(tuned) == to_dict(with_settings(plan.config, found))
-    assert tuned.training.classifier_learning_rate == found[LEARNING_RATE]
+    training = replace(plan.config.training, classifier_learning_rate=found[LEARNING_RATE])
+    assert tuned == replace(plan.config, training=training)
 
 
 def test_a_search_that_was_cut_goes_on(plan: Plan, run: Path, tmp_path: Path) -> None:
@@ -77,6 +77,21 @@ def test_a_finished_search_is_not_done_again(plan: Plan, run: Path) -> None:
     heard: list[Tried] = []
     tune(plan, SEARCH, run, resume=True, on_iteration=heard.append)
     assert not heard
+
+
+def test_evaluations_are_kept_in_a_storage_of_optuna(plan: Plan, run: Path, tmp_path: Path) -> None:
+    storage = f"journal:{tmp_path / 'search.log'}"
+    facts = tune(plan, SEARCH, tmp_path / "kept", storage=storage)
+    journal = JournalStorage(JournalFileBackend(str(tmp_path / "search.log")))
+    study = optuna.load_study(storage=journal, study_name="kept")
+    assert len(study.trials) == N_EVALUATIONS
+    assert study.best_params == facts["found"]
+    assert (tmp_path / "kept" / "search.json").read_bytes() == (run / "search.json").read_bytes()
+
+
+def test_a_finished_search_can_still_be_added_to_a_storage(plan: Plan, run: Path, tmp_path: Path) -> None:
+    tune(plan, SEARCH, run, resume=True, storage=f"sqlite:///{tmp_path / 'search.db'}")
+    assert len(optuna.load_study(storage=f"sqlite:///{tmp_path / 'search.db'}", study_name="run").trials) == 27
 
 
 def test_another_search_in_the_same_folder(plan: Plan, run: Path) -> None:

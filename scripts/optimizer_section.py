@@ -1,0 +1,137 @@
+"""What benchmarks/optimizers.py measured, as a section of docs/results.md."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from omsn.errors import InputError
+from omsn.report.tables import NONE, Table, to_markdown
+
+RECORD = Path("docs", "optimizers.json")
+
+Row = Mapping[str, Any]
+
+KINDS = {
+    "moved": "Shifted and rotated",
+    "plain": "As they stand, many with the lowest point at the origin or on the diagonal",
+    "measured": "The fitness of omsn tune, read off a search's evaluations",
+}
+
+
+def optimizer_section(root: Path) -> str:
+    """The section, empty where nothing has been measured yet.
+
+    Raises:
+        InputError: the record cannot be read.
+    """
+    path = root / RECORD
+    if not path.exists():
+        return ""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        return "\n".join(_parts(record))
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: cannot be read ({error!r}); run benchmarks/optimizers.py again") from error
+
+
+def _parts(record: Mapping[str, Any]) -> Iterator[str]:
+    rows = record["rows"]
+    yield "## Optimizers\n"
+    yield (
+        f"`benchmarks/optimizers.py`: the lowest value found in {record['evaluations']} evaluations above the lowest "
+        f"there is, median [quartiles] over {record['seeds']} seeds. MGO has {record['population']} gazelles, and "
+        '"MGO, Optuna" is the same as an Optuna sampler; the others are Optuna\'s, TPE with `multivariate`. Each seed '
+        "shifts and rotates a function in its own way. The best of a row is bold.\n"
+    )
+    yield "### Mean rank by median, over the functions (1 is best)\n"
+    yield to_markdown(_ranks(rows))
+    yield "### Time of the optimizer itself, microseconds an evaluation (median over functions and seeds)\n"
+    yield to_markdown(_times(rows))
+    for kind, title in KINDS.items():
+        some = [row for row in rows if row["kind"] == kind]
+        if some:
+            yield f"### {title}\n"
+            yield to_markdown(_values(some))
+
+
+def _ranks(rows: Sequence[Row]) -> Table:
+    """A row a kind and number of dimensions: each optimizer's mean rank over the functions that all have run on."""
+    names = _optimizers(rows)
+    lines = []
+    for (kind, n_dimensions), group in _grouped(rows, "kind", "dimensions"):
+        medians = [
+            [cells[name]["median"] for name in names]
+            for _, cells in _by_function(group)
+            if all(name in cells for name in names)
+        ]
+        if medians:
+            ranks = np.array(
+                [[1 + sum(b < a for b in line) + (line.count(a) - 1) / 2 for a in line] for line in medians]
+            )
+            means = [f"{mean:.1f}" for mean in ranks.mean(axis=0)]
+            lines.append((KINDS[kind].partition(",")[0], str(n_dimensions), str(len(medians)), *_best_bold(means)))
+    return Table(("functions", "D", "how many", *names), tuple(lines))
+
+
+def _times(rows: Sequence[Row]) -> Table:
+    names = _optimizers(rows)
+    lines = []
+    for (n_dimensions,), group in _grouped(rows, "dimensions"):
+        times = {
+            name: float(np.median(found))
+            if (found := [r["microseconds"] for r in group if r["optimizer"] == name])
+            else 0
+            for name in names
+        }
+        ratio = f"{times['TPE'] / times['MGO']:,.0f}" if times.get("TPE") and times.get("MGO") else NONE
+        lines.append((str(n_dimensions), *(f"{time:,.0f}" if time else NONE for time in times.values()), ratio))
+    return Table(("D", *names, "TPE / MGO"), tuple(lines))
+
+
+def _values(rows: Sequence[Row]) -> Table:
+    names = _optimizers(rows)
+    lines = []
+    for (n_dimensions,), group in _grouped(rows, "dimensions"):
+        for function, cells in _by_function(group):
+            medians = [cells[name]["median"] if name in cells else np.inf for name in names]
+            texts = [_spread(cells[name]) if name in cells else NONE for name in names]
+            best = min(medians)
+            bold = [f"**{text}**" if median == best else text for text, median in zip(texts, medians, strict=True)]
+            lines.append((function, str(n_dimensions), *bold))
+    return Table(("function", "D", *names), tuple(lines))
+
+
+def _spread(row: Row) -> str:
+    return f"{row['median']:.2g} [{row['quartile_1']:.2g}, {row['quartile_3']:.2g}]"
+
+
+def _best_bold(numbers: Sequence[str]) -> list[str]:
+    best = min(numbers, key=float)
+    return [f"**{number}**" if number == best else number for number in numbers]
+
+
+def _by_function(rows: Sequence[Row]) -> Iterator[tuple[str, dict[str, Row]]]:
+    """Each function with its rows by optimizer."""
+    for (function,), group in _grouped(rows, "function"):
+        yield function, {row["optimizer"]: row for row in group}
+
+
+def _grouped(rows: Sequence[Row], *names: str) -> Iterator[tuple[tuple[Any, ...], list[Row]]]:
+    """Rows that agree in these columns, in the record's order."""
+
+    def key(row: Row) -> tuple[Any, ...]:
+        return tuple(row[name] for name in names)
+
+    order = list(dict.fromkeys(map(key, rows)))
+    for values, group in groupby(sorted(rows, key=lambda row: order.index(key(row))), key=key):
+        yield values, list(group)
+
+
+def _optimizers(rows: Sequence[Row]) -> list[str]:
+    return list(dict.fromkeys(row["optimizer"] for row in rows))
