@@ -10,23 +10,29 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+import cv2
 import torch
 from threadpoolctl import threadpool_limits
 
 from omsn.config import Normalisation
 from omsn.errors import CheckpointError, InputError, OmsnError
 from omsn.export.folder import FAILURES_NAME, AnswerFolder
-from omsn.export.formats import Format
+from omsn.export.formats import OVERLAY_SUFFIX, Format
 from omsn.export.json import prediction_to_dict
 from omsn.media.find import Found, MediaFile, find_media
 from omsn.models.checkpoint import CONFIG_NAME, WEIGHTS_NAME
 from omsn.recognizer import Recognizer
+from omsn.timing import timed
 from omsn.types import Prediction
 from omsn.version import __version__
+from omsn.windows import OnTime
 from omsn.workers import run_tasks
 
+OnStep = Callable[[float, int, str], None]
 _Answer = Prediction | str | None
 """A prediction, or why there is none; None where its outputs are there already."""
+TELL_EVERY_S = 2.0
+"""Seconds of a file between two words on how far it is."""
 _LOADING = Lock()
 KILLED = (
     "the process that read it was killed, often for want of memory; try it by itself with fewer jobs, "
@@ -59,6 +65,8 @@ class Model:
         digest: of the checkpoint's content.
         enrolment: absolute paths of files of the person in all files; see ``Recognizer``.
         enrolment_digest: of their content, in whatever order; empty where there are none.
+        baseline: absolute path of a neutral clip of the person; see ``Recognizer``.
+        baseline_digest: of its content; empty where there is none.
     """
 
     checkpoint: Path
@@ -66,23 +74,32 @@ class Model:
     digest: str
     enrolment: tuple[Path, ...] = ()
     enrolment_digest: str = ""
+    baseline: Path | None = None
+    baseline_digest: str = ""
 
     @staticmethod
-    def of(checkpoint: Path, normalisation: Normalisation | None = None, enrol: Sequence[Path] = ()) -> Model:
-        """The model in a folder as it is now, and the files, folders and patterns that enrol a person.
+    def of(
+        checkpoint: Path,
+        normalisation: Normalisation | None = None,
+        enrol: Sequence[Path] = (),
+        baseline: Path | None = None,
+    ) -> Model:
+        """The model in a folder as it is now, and the files, folders and patterns that tell of a person.
 
         Raises:
             CheckpointError: it is there and cannot be read.
-            InputError: a name of the enrolment stands for no file, or a file of it cannot be read.
+            InputError: a name of the enrolment stands for no file, or a file of it, or the baseline, cannot be read.
         """
         files = [checkpoint / name for name in (CONFIG_NAME, WEIGHTS_NAME)]
         try:
             content = b"".join(file.read_bytes() for file in files if file.is_file())
         except OSError as error:
             raise CheckpointError(f"{checkpoint}: cannot be read ({error.strerror}: {error.filename})") from error
-        enrolment = _enrolment(enrol)
-        digest = hashlib.sha256(content).hexdigest()
-        return Model(checkpoint.absolute(), normalisation, digest, enrolment, _digest(enrolment))
+        enrolment, digest = _enrolment(enrol), hashlib.sha256(content).hexdigest()
+        model = Model(checkpoint.absolute(), normalisation, digest, enrolment, _digest("enrolment", enrolment))
+        if baseline is None:
+            return model
+        return replace(model, baseline=baseline.absolute(), baseline_digest=_digest("baseline", [baseline]))
 
     def facts(self) -> dict[str, str]:
         """All that the answers depend on besides the file, as text."""
@@ -91,6 +108,7 @@ class Model:
             "checkpoint": self.digest,
             "normalisation": self.normalisation or "checkpoint's",
             "enrolment": self.enrolment_digest,
+            "baseline": self.baseline_digest,
         }
 
 
@@ -127,7 +145,7 @@ def predict_batch(
     *,
     jobs: int = 1,
     backend: str | None = None,
-    on_step: Callable[[int, int, str], None] | None = None,
+    on_step: OnStep | None = None,
 ) -> Batch:
     """Answer all files that files, folders and patterns stand for.
 
@@ -141,7 +159,8 @@ def predict_batch(
         output: what to write; None writes nothing.
         jobs: processes, each on one thread from then on; for one and no backend, this process.
         backend: see ``omsn.workers.run_tasks``.
-        on_step: called with (files done, files to do, name of the file that was done).
+        on_step: called with (files done, files to do, name of the file that was done); in this process also within a
+            long file, with its share that is done, and the time in it behind its name.
 
     Raises:
         CheckpointError: the model is missing or damaged, here or on a worker.
@@ -149,20 +168,31 @@ def predict_batch(
         InputError: the folder cannot be written to, there is no such backend or cluster, or the enrolment is of no use.
     """
     _recognizer(model)
-    found = find_media(names)
+    found = find_media(names) if output is None else _without_films_of(output, find_media(names))
     folder = AnswerFolder(output.folder, found.files, output.formats, model.facts()) if output else None
     answers = _known(found.files, folder, resume=output is not None and output.resume)
     to_do = [file for file in found.files if file not in answers]
     if folder is not None:
         folder.begin(to_do)
     paths = [file.path.absolute() for file in to_do]
-    ended = run_tasks(partial(_answer, model=model), paths, jobs=jobs, backend=backend)
+    within = _Within(on_step, paths) if on_step is not None and jobs == 1 and backend is None else None
+    ended = run_tasks(partial(_answer, model=model, within=within), paths, jobs=jobs, backend=backend)
     for steps, (number, answer) in enumerate(ended, start=1):
         file = to_do[number]
         answers[file] = _finish(file, KILLED if answer is None else answer, folder)
         if on_step is not None:
             on_step(steps, len(to_do), file.path.name)
     return _gather(found, answers, folder)
+
+
+def _without_films_of(output: Output, found: Found) -> Found:
+    """Without the films that an earlier run wrote, where the output folder lies in a folder that was named."""
+    home = output.folder.resolve()
+    written = [
+        file for file in found.files if file.path.name.endswith(OVERLAY_SUFFIX) and home in file.identity.parents
+    ]
+    files = tuple(file for file in found.files if file not in written)
+    return replace(found, files=files, passed_over=found.passed_over + len(written))
 
 
 def _enrolment(names: Sequence[Path]) -> tuple[Path, ...]:
@@ -174,11 +204,11 @@ def _enrolment(names: Sequence[Path]) -> tuple[Path, ...]:
     return tuple(file.path.absolute() for file in found.files)
 
 
-def _digest(files: Sequence[Path]) -> str:
+def _digest(what: str, files: Sequence[Path]) -> str:
     try:
         each = sorted(hashlib.sha256(file.read_bytes()).digest() for file in files)
     except OSError as error:
-        raise InputError(f"enrolment: {error.filename}: cannot be read ({error.strerror})") from error
+        raise InputError(f"{what}: {error.filename}: cannot be read ({error.strerror})") from error
     return hashlib.sha256(b"".join(each)).hexdigest() if files else ""
 
 
@@ -195,13 +225,37 @@ def _known(files: Sequence[MediaFile], folder: AnswerFolder | None, *, resume: b
     return known
 
 
-def _answer(path: Path, model: Model) -> Prediction | str:
+class _Within:
+    """Tells how far the work is within one file of several."""
+
+    def __init__(self, on_step: OnStep, paths: Sequence[Path]) -> None:
+        self._on_step, self._paths = on_step, paths
+
+    def on_time(self, path: Path) -> OnTime:
+        """For one of the files; it speaks every few seconds of the file."""
+        done, told_s = self._paths.index(path), 0.0
+
+        def tell(reached_s: float, length_s: float | None) -> None:
+            nonlocal told_s
+            if reached_s - told_s >= TELL_EVERY_S:
+                told_s = reached_s
+                share, of_all = (min(reached_s / length_s, 1.0), f" of {_clock(length_s)}") if length_s else (0.0, "")
+                self._on_step(done + share, len(self._paths), f"{path.name} {_clock(reached_s)}{of_all}")
+
+        return tell
+
+
+def _clock(time_s: float) -> str:
+    return f"{time_s // 60:.0f}:{time_s % 60:02.0f}"
+
+
+def _answer(path: Path, model: Model, within: _Within | None = None) -> Prediction | str:
     """The prediction for a file, or why there is none; runs in a worker."""
     recognizer = _recognizer(model)
     try:
-        return recognizer.predict(path)
+        return recognizer.predict(path, within.on_time(path) if within else None)
     except Exception as error:  # whatever a file does to the decoders must not end the batch
-        return _reason(error)
+        return _reason(error, path)
 
 
 def _recognizer(model: Model) -> Recognizer:
@@ -214,9 +268,11 @@ def _recognizer(model: Model) -> Recognizer:
 def _load(model: Model) -> Recognizer:
     # Threads of processes side by side would fight for the same cores; and sums by one thread come out the same in
     # whatever process, so that answers do not depend on the number of jobs.
+    # OpenCV's threads are the worst: on a busy machine of two cores, two of them took four times as long as one.
+    cv2.setNumThreads(1)
     torch.set_num_threads(1)
     threadpool_limits(limits=1)
-    return Recognizer(model.checkpoint, model.normalisation, model.enrolment)
+    return Recognizer(model.checkpoint, model.normalisation, model.enrolment, model.baseline)
 
 
 def _finish(file: MediaFile, answer: Prediction | str, folder: AnswerFolder | None) -> Prediction | str:
@@ -226,16 +282,17 @@ def _finish(file: MediaFile, answer: Prediction | str, folder: AnswerFolder | No
     answer = replace(answer, source=str(file.path))
     try:
         if folder is not None:
-            folder.write(file, answer)
+            with timed("write"):
+                folder.write(file, answer)
     except Exception as error:
         return f"answered, but not written: {_reason(error)}"
     return answer
 
 
-def _reason(error: Exception) -> str:
-    """An error in one line, with its kind where it is not one that OMSN raises on purpose."""
+def _reason(error: Exception, path: Path | None = None) -> str:
+    """An error in one line, with its kind where it is not one that OMSN raises on purpose; without the file's path."""
     text = str(error) if isinstance(error, OmsnError) else f"{type(error).__name__}: {error}"
-    return " ".join(text.split())
+    return " ".join(text.removeprefix(f"{path}: ").split())
 
 
 def _gather(found: Found, answers: Mapping[MediaFile, _Answer], folder: AnswerFolder | None) -> Batch:

@@ -72,6 +72,8 @@ class Speech(_Checked):
 
     trim: bool = True
     """Leave out the silence before and after speech."""
+    method: Literal["level", "silero"] = "level"
+    """Find speech by its level, or by Silero's network, which tells voices from other sounds (needs silero-vad)."""
     range_db: float = bounded(40.0, 10.0, 100.0)
     """Sound this far below the loudest moment still counts as speech."""
     margin_s: float = bounded(0.1, 0.0, 2.0)

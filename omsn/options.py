@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from omsn.errors import ConfigError
+from omsn.errors import ConfigError, InputError
+
+if TYPE_CHECKING:
+    from omsn.batch import Output
+    from omsn.data.corpora import Corpus
+    from omsn.training.plan import Plan
 
 
 class CorpusName(StrEnum):
@@ -53,7 +59,14 @@ class BackendName(StrEnum):
 Recipe = Annotated[str, typer.Option("--recipe", help="default, shared-speakers, paper, demo, or a TOML file.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", help="One setting: training.epochs=20. Repeatable.")]
 Backend = Annotated[BackendName | None, typer.Option(help="Who runs the processes, through joblib.")]
-Jobs = Annotated[int, typer.Option(min=1, help="Processes side by side, each on one thread.")]
+Jobs = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        help="Processes side by side, each on one thread, with up to 1 GB of memory. One where not given, as nobody "
+        "else knows what the machine has to spare; results are the same with any number.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Out = Annotated[Path, typer.Option("--out", help="Folder to write.")]
 Cache = Annotated[Path, typer.Argument(help="Folder that omsn prepare wrote.")]
@@ -79,6 +92,18 @@ Enrol = Annotated[
         help="For enrolled: more files of the one person in all the files, in many moods. Repeatable.",
     ),
 ]
+Baseline = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="A neutral clip of the one person in all the files: the main face's changes are measured from how it "
+        "looks there. Enrolled, it also counts as a file of --enrol; otherwise its sound is of no use.",
+    ),
+]
+Formats = Annotated[
+    str | None,
+    typer.Option("--format", help="What to write: json (as given), csv, webvtt, srt, eaf, overlay, plot; with commas."),
+]
 AllowLeaks = Annotated[bool, typer.Option("--allow-leaks", help="Report leaks instead of refusing.")]
 
 
@@ -95,3 +120,68 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     if min(seeds) < 0 or len(set(seeds)) < len(seeds):
         raise ConfigError(f"--seeds: got {text!r}, expected numbers from 0, each once, such as 0,1,2")
     return seeds
+
+
+def with_options(
+    settings: Sequence[str] | None, normalise: NormalisationName | None, modality: ModalityName | None
+) -> list[str]:
+    """Settings with those that have options of their own."""
+    own = {"normalisation": normalise, "modality": modality}
+    return [*(settings or ()), *(f"training.{name}={value}" for name, value in own.items() if value is not None)]
+
+
+def plan_of(
+    cache: Path,
+    protocol: str,
+    seeds: str,
+    model: ModelName = ModelName.network,
+    *,
+    recipe: str,
+    settings: Sequence[str],
+    allow_leaks: bool = False,
+) -> Plan:
+    """What to train, and on what.
+
+    Raises:
+        ConfigError: the recipe, a setting or a seed is wrong.
+    """
+    from omsn.recipes import load_config
+    from omsn.training.plan import Plan
+
+    return Plan(cache, protocol, parse_seeds(seeds), model.value, load_config(recipe, settings), recipe, allow_leaks)
+
+
+def find_corpus(corpus: CorpusName, folder: Path, *, template: str, channel: str, name: str) -> Corpus:
+    """The clips of a corpus, under a name of the user's where there is one.
+
+    Raises:
+        ConfigError: ``--template`` is missing, or there for nothing.
+        ManifestError: the folder holds no such corpus.
+    """
+    from omsn.data.corpora import CORPORA
+
+    if (corpus is CorpusName.pattern) != bool(template):
+        raise ConfigError("--template belongs to --corpus pattern, which needs it")
+    options = {"pattern": {"template": template}, "ravdess": {"channel": channel}, "folder": {}}
+    found = CORPORA[corpus.value](folder, **options[corpus.value])
+    return found.named(name) if name else found
+
+
+def output_of(folder: Path | None, formats: str | None, *, overlay: bool, plot: bool, resume: bool) -> Output | None:
+    """What predict writes.
+
+    Raises:
+        BadParameter: wrong usage, which ends with exit code 2.
+    """
+    from omsn.batch import Output
+    from omsn.export.formats import parse_formats
+
+    if folder is None:
+        if resume or overlay or plot or formats is not None:
+            raise typer.BadParameter("--format, --overlay, --plot and --resume need --out")
+        return None
+    names = ["json" if formats is None else formats, *(["overlay"] if overlay else []), *(["plot"] if plot else [])]
+    try:
+        return Output(folder, parse_formats(",".join(names)), resume)
+    except InputError as error:
+        raise typer.BadParameter(f"--format: {error}") from error

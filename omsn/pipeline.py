@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from omsn.config import PipelineConfig
+from omsn.config import PipelineConfig, VideoFeatures
 from omsn.errors import MediaError
 from omsn.features.audio import audio_columns, audio_stream
 from omsn.features.face import face_columns, hog_stream, side_by_side
@@ -17,7 +17,7 @@ from omsn.preprocess.face_track import track_main_face
 from omsn.preprocess.keyframes import select_keyframes
 from omsn.preprocess.noise_gate import gate_noise
 from omsn.preprocess.speech import trim_silence
-from omsn.types import Clip, LandmarkTrack, Sample, Stream
+from omsn.types import Clip, LandmarkTrack, Sample, Sound, Stream
 
 MAX_FRAME_RATE_HZ = 30.0
 """Pictures are read at this rate at most; faster video adds no expression."""
@@ -40,11 +40,13 @@ def audio_of(clip: Clip, config: PipelineConfig) -> Stream:
     if not _has_sound(clip):
         return Stream.absent(audio_columns(config.audio))
     sound = read_sound(clip.audio, config.audio.rate_hz, clip.start_s, clip.end_s)
-    if config.noise_gate.enabled:
-        sound = gate_noise(sound, config.noise_gate)
-    if config.speech.trim:
-        sound = trim_silence(sound, config.speech)
-    return audio_stream(sound, config.audio)
+    return audio_stream(clean_sound(sound, config), config.audio)
+
+
+def clean_sound(sound: Sound, config: PipelineConfig, loudest: float = 0.0) -> Sound:
+    """Noise gate, then speech without the silence around it; ``loudest`` as in ``trim_silence``."""
+    gated = gate_noise(sound, config.noise_gate) if config.noise_gate.enabled else sound
+    return trim_silence(gated, config.speech, loudest) if config.speech.trim else gated
 
 
 def video_of(clip: Clip, config: PipelineConfig) -> Stream:
@@ -57,8 +59,14 @@ def video_of(clip: Clip, config: PipelineConfig) -> Stream:
     if not _has_picture(clip):
         raise MediaError(f"{clip.clip}: HOG needs the picture; got landmarks only. Name a video or turn video.hog off")
     frames = read_frames(clip.video, config.video.rate_hz, clip.start_s, clip.end_s)
-    hog = hog_stream(frames, track, bilateral=config.faces.bilateral)
-    return side_by_side(geometry_stream(track, config.video), hog) if config.video.geometry else hog
+    return face_stream(track, hog_stream(frames, track, bilateral=config.faces.bilateral), config.video)
+
+
+def face_stream(track: LandmarkTrack, hog: Stream, config: VideoFeatures) -> Stream:
+    """Geometry of a face, its HOG, or both side by side, as the settings say."""
+    if not config.hog:
+        return geometry_stream(track, config)
+    return side_by_side(geometry_stream(track, config), hog) if config.geometry else hog
 
 
 def face_of(clip: Clip, config: PipelineConfig) -> LandmarkTrack:

@@ -6,34 +6,26 @@ print(Recognizer("run/checkpoint").predict("clip.mp4").emotion())
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 
-from omsn.config import Normalisation, PipelineConfig
+from omsn.config import Normalisation
 from omsn.data.padded import pad_batch
 from omsn.errors import InputError
 from omsn.features.audio import audio_columns
 from omsn.features.face import face_columns
-from omsn.features.normalise import SampleStatistics, leave_out
+from omsn.features.neutral import RestingFace
+from omsn.features.normalise import SampleStatistics, SampleSums, leave_out
 from omsn.labels import LabelSet
 from omsn.media.probe import probe
 from omsn.models.checkpoint import check_columns, load_checkpoint, mode_for
 from omsn.models.losses import probabilities_of
-from omsn.pipeline import make_sample
-from omsn.types import Clip, Prediction, Sample, Stream, Window
-
-WINDOW_S = 4.0
-"""Longer files are cut into windows of this length; RAVDESS clips last three to five seconds."""
-HOP_S = 2.0
-"""Windows begin this far apart."""
-WHOLE_S = 6.0
-"""Files up to this length are one window."""
-
-logger = logging.getLogger(__name__)
+from omsn.people import Enrolment, enrolled, standardised
+from omsn.timing import timed
+from omsn.types import Prediction, Sample, Window
+from omsn.windows import OnTime, View, views_of
 
 
 class Recognizer:
@@ -44,122 +36,115 @@ class Recognizer:
         checkpoint: str | Path,
         normalisation: Normalisation | None = None,
         enrolment: Sequence[str | Path] = (),
+        baseline: str | Path | None = None,
     ) -> None:
-        """Load a checkpoint once, and describe the files that enrol a person.
+        """Load a checkpoint once, and describe the files that tell of a person.
 
         Args:
             checkpoint: folder that ``omsn train`` wrote.
-            normalisation: ``enrolled`` standardises by the frames of the enrolment and of the file itself, ``none`` by
+            normalisation: ``enrolled`` standardises by the frames of the enrolment and of the file so far, ``none`` by
                 the training part; None takes the checkpoint's mode, and any other is logged as a warning.
             enrolment: files of the person in all files to come, of many emotions and no known one. Without them,
                 ``enrolled`` has nothing but each file itself.
+            baseline: a clip of the same person, neutral throughout. The main face's displacements, and the changes of
+                its distances and angles, are measured from what it shows there, instead of from the start or the usual
+                look of the face in each file. ``enrolled`` takes it as one more file of the enrolment, voice and face.
+                ``none`` leaves the sound as it is: on RAVDESS, with each voice moved by its neutral clip to where the
+                training part's voices are, 78 % of the answers were right instead of 80 %.
 
         Raises:
             CheckpointError: it is missing, damaged, or does not fit this version of OMSN.
-            MediaError: a file of the enrolment cannot be read.
-            InputError: one has neither sound nor a face, or there is an enrolment and the mode has no use for it.
+            MediaError: a file of the enrolment, or the baseline, cannot be read.
+            InputError: one has neither sound nor a face, or the mode has no use for an enrolment or a neutral voice.
         """
-        self._trained = load_checkpoint(Path(checkpoint))
-        pipeline = self._trained.config.pipeline
-        check_columns(self._trained, audio_columns(pipeline.audio), face_columns(pipeline.video))
+        with timed("load model"):
+            self._trained = load_checkpoint(Path(checkpoint))
+        self._pipeline = self._trained.config.pipeline
+        columns = audio_columns(self._pipeline.audio), face_columns(self._pipeline.video)
+        check_columns(self._trained, *columns)
         self._statistics = SampleStatistics.from_arrays(self._trained.statistics)
         self._normalisation = mode_for(self._trained, normalisation)
+        self._resting: RestingFace | None = None
+        self._known = Enrolment(SampleSums.none(*map(len, columns)))
         if enrolment and self._normalisation != "enrolled":
             raise InputError(
                 f"enrolment: normalisation {self._normalisation} has no use for files of the person; "
                 "leave them out, or take enrolled and a checkpoint that was trained with it"
             )
-        each_once = {Path(path).resolve(): path for path in enrolment}
-        self._enrolment = {identity: describe_file(path, pipeline) for identity, path in each_once.items()}
+        files = list(enrolment)
+        if baseline is not None:
+            self._resting = self._face_at_rest(baseline)
+            files += [baseline] if self._normalisation == "enrolled" else []
+        for path in files:
+            self._known = self._known.plus(Path(path), self._views(path))
 
     @property
     def labels(self) -> LabelSet:
         """The emotions, in the order of every window's probabilities."""
         return self._trained.labels
 
-    def predict(self, path: str | Path) -> Prediction:
-        """Recognise the emotion of a file: decode, describe, cut into windows, ask the network.
+    def predict(self, path: str | Path, on_time: OnTime | None = None) -> Prediction:
+        """Recognise the emotion of a file: all that ``stream`` yields.
 
         Raises:
             MediaError: the file cannot be read.
             InputError: it has neither sound nor a face.
         """
-        sample = describe_file(path, self._trained.config.pipeline)
-        scaled = self._statistics_for(path, sample).standardise(sample)
-        scaled = leave_out(scaled, self._trained.config.training.left_out)
-        spans = window_spans(scaled)
-        parts = [between(scaled, *span) for span in spans]
-        probabilities = self._ask(parts)
-        windows = (
-            Window(start_s, end_s, tuple(map(float, row)), modalities_of(part))
-            for (start_s, end_s), row, part in zip(spans, probabilities, parts, strict=True)
-            if modalities_of(part)
-        )
-        return Prediction(str(path), self.labels, tuple(windows))
+        return Prediction(str(path), self.labels, tuple(self.stream(path, on_time)))
 
-    def _statistics_for(self, path: str | Path, sample: Sample) -> SampleStatistics:
-        """Of the training part; or of the enrolment and the file, which counts once where it is one of them."""
-        if self._normalisation != "enrolled":
-            return self._statistics
-        samples = list((self._enrolment | {Path(path).resolve(): sample}).values())
-        if len(samples) == 1 and end_of(sample) <= WHOLE_S:
-            logger.warning(
-                "%s: enrolled normalisation from this file alone (%.1f s) takes out much of what tells the emotion; "
-                "name more files of this person with enrolment= or --enrol",
-                path,
-                end_of(sample),
+    def stream(self, path: str | Path, on_time: OnTime | None = None) -> Iterator[Window]:
+        """Recognise the emotions of a file while it is read: decode, describe, standardise, ask the network.
+
+        Args:
+            path: any media file, of any length; memory does not grow with it.
+            on_time: called with the seconds that are done, and the length in seconds where it is known.
+
+        Yields:
+            The answers in order of time, and within a window by the number of the face.
+
+        Raises:
+            MediaError: the file cannot be read.
+            InputError: it has neither sound nor a face; nothing was yielded.
+        """
+        for views in self._standardised(Path(path), self._views(path, on_time)):
+            present = [view for view in views if modalities_of(view.sample)]
+            for view, probabilities in zip(present, self._ask([view.sample for view in present]), strict=True):
+                modalities = modalities_of(view.sample)
+                yield Window(view.start_s, view.end_s, probabilities, modalities, view.track, view.speaking, view.path)
+
+    def _face_at_rest(self, path: str | Path) -> RestingFace | None:
+        """Of the main face of a clip that is neutral throughout."""
+        resting = RestingFace.throughout([views[0].sample.video for views in self._views(path)])
+        if resting is None and self._normalisation != "enrolled":
+            raise InputError(
+                f"{path}: no face in it to measure changes from, and normalisation {self._normalisation} "
+                "has no use for a neutral voice; give a clip that shows the face, or take enrolled"
             )
-        return SampleStatistics.of(samples)
+        return resting
 
-    def _ask(self, samples: Sequence[Sample]) -> list[list[float]]:
-        """Probabilities of each sample, in label order."""
+    def _views(self, path: str | Path, on_time: OnTime | None = None) -> Iterator[tuple[View, ...]]:
+        """The windows of a file that has a sound or a face somewhere."""
+        nothing = True
+        for views in views_of(path, self._pipeline, self._resting, on_time):
+            nothing = nothing and not any(modalities_of(view.sample) for view in views)
+            yield views
+        if nothing:
+            raise InputError(f"{path}: {_why_nothing(path)}; nothing to recognise an emotion or a person from")
+
+    def _standardised(self, path: Path, windows: Iterator[tuple[View, ...]]) -> Iterator[tuple[View, ...]]:
+        if self._normalisation == "enrolled":
+            return enrolled(windows, path, self._known)
+        return standardised(windows, self._statistics)
+
+    def _ask(self, samples: Sequence[Sample]) -> list[tuple[float, ...]]:
+        """Probabilities of each standardised sample, in label order."""
+        if not samples:
+            return []
         training = self._trained.config.training
-        with torch.no_grad():
-            logits = self._trained.network(pad_batch(samples, training.modality))  # (B, K)
-            probabilities: list[list[float]] = probabilities_of(logits, training.loss).tolist()
-        return probabilities
-
-
-def describe_file(path: str | Path, pipeline: PipelineConfig) -> Sample:
-    """The features of a file that nothing is known of.
-
-    Raises:
-        MediaError: the file cannot be read.
-        InputError: it has neither sound nor a face.
-    """
-    sample = make_sample(clip_of(path), pipeline)
-    if not (sample.audio.present or sample.video.present):
-        raise InputError(f"{path}: neither sound nor a face in it; nothing to recognise an emotion or a person from")
-    return sample
-
-
-def clip_of(path: str | Path) -> Clip:
-    """A file that nothing is known of, with the tracks that it has.
-
-    Raises:
-        MediaError: the file cannot be read.
-    """
-    info = probe(path)
-    return Clip(str(path), "", "", audio=str(path) if info.has_audio else "", video=str(path) if info.has_video else "")
-
-
-def end_of(sample: Sample) -> float:
-    """Time of the last frame of either modality, in seconds."""
-    return max(float(stream.times_s[-1]) for stream in (sample.audio, sample.video) if stream.present)
-
-
-def window_spans(sample: Sample) -> list[tuple[float, float]]:
-    """Start and end in seconds of each window: one for short files, overlapping ones for longer."""
-    end_s = end_of(sample)
-    if end_s <= WHOLE_S:
-        return [(0.0, end_s)]
-    starts = np.arange(0.0, end_s - WINDOW_S + HOP_S, HOP_S)
-    return [(float(start), float(min(start + WINDOW_S, end_s))) for start in starts]
-
-
-def between(sample: Sample, start_s: float, end_s: float) -> Sample:
-    """The frames of both modalities from ``start_s`` to ``end_s``; absent where there are none."""
-    return Sample(sample.clip, _cut(sample.audio, start_s, end_s), _cut(sample.video, start_s, end_s))
+        inputs = pad_batch([leave_out(sample, training.left_out) for sample in samples], training.modality)
+        with timed("network"), torch.no_grad():
+            probabilities = probabilities_of(self._trained.network(inputs), training.loss)  # (B, K)
+        return [tuple(row) for row in probabilities.tolist()]
 
 
 def modalities_of(sample: Sample) -> tuple[str, ...]:
@@ -167,7 +152,9 @@ def modalities_of(sample: Sample) -> tuple[str, ...]:
     return tuple(name for name in ("audio", "video") if getattr(sample, name).present)
 
 
-def _cut(stream: Stream, start_s: float, end_s: float) -> Stream:
-    frames = np.flatnonzero((stream.times_s >= start_s) & (stream.times_s <= end_s))
-    cut = stream.take(frames)
-    return cut if len(frames) and cut.present else Stream.absent(stream.columns)
+def _why_nothing(path: str | Path) -> str:
+    info = probe(path)
+    sound = "its sound is silent" if info.has_audio else "it has no sound"
+    return (
+        f"neither sound nor a face in it: {sound}, and {'no face is seen' if info.has_video else 'it has no picture'}"
+    )

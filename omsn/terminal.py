@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from omsn.data.prepare import Prepared
     from omsn.types import Prediction
 
-Step = Callable[[int, int, str], None]
+Step = Callable[[float, int, str], None]
 
 out, err = Console(soft_wrap=True), Console(stderr=True, soft_wrap=True)
 
@@ -102,6 +102,14 @@ def print_skipped(skipped: Sequence[Skipped]) -> None:
         err.print(f"... and {len(skipped) - MAX_LISTED} more; --json lists all")
 
 
+def print_metrics(metrics: Mapping[str, Any], page: Path | None, as_json: bool) -> None:
+    """Everything that was measured as JSON, or the headline as a table."""
+    if as_json:
+        print_json(metrics)
+    else:
+        print_scores(metrics, page)
+
+
 def print_scores(metrics: Mapping[str, Any], page: Path | None) -> None:
     """The headline metrics with their intervals, the baseline beside them."""
     scores, baseline = metrics["scores"], metrics.get("baseline")
@@ -133,7 +141,9 @@ def print_predictions(predictions: Sequence[Prediction]) -> None:
     if not predictions:
         return
     named = Counter(Path(prediction.source).name for prediction in predictions)
-    table = Table(Column("file", overflow="fold"), "from", "to", "emotion", "probability", "from what")
+    several = any(window.track for prediction in predictions for window in prediction.windows)
+    faces = [Column("face")] if several else []
+    table = Table(Column("file", overflow="fold"), "from", "to", *faces, "emotion", "probability", "from what")
     for prediction in predictions:
         name = Path(prediction.source).name
         for number, window in enumerate(prediction.windows):
@@ -141,11 +151,21 @@ def print_predictions(predictions: Sequence[Prediction]) -> None:
                 shown(name if named[name] == 1 else prediction.source) if number == 0 else "",
                 f"{window.start_s:.1f} s",
                 f"{window.end_s:.1f} s",
+                *([f"{window.track}{', speaks' if window.speaking else ''}"] if several else []),
                 shown(prediction.emotion(number)),
                 f"{max(window.probabilities):.2f}",
                 " + ".join(window.modalities),
             )
     out.print(table)
+
+
+def print_profile(seconds: Mapping[str, float]) -> None:
+    """Where the time went, the most first, on the error stream."""
+    total = sum(seconds.values())
+    table = Table("what", Column("seconds", justify="right"), Column("share", justify="right"))
+    for name, time_s in sorted(seconds.items(), key=lambda item: -item[1]):
+        table.add_row(name, f"{time_s:.2f}", f"{time_s / total:.0%}" if total else "-")
+    err.print(table)
 
 
 def print_batch(batch: Batch, folder: Path | None) -> None:
@@ -163,6 +183,14 @@ def print_batch(batch: Batch, folder: Path | None) -> None:
     if sum(counts.values()) > 1:
         told = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
         err.print(told + (f" -> {shown(str(folder))}" if folder else ""), highlight=False)
+
+
+def print_search(facts: Mapping[str, Any], recipe: Path, page: Path) -> None:
+    """What a search found, against the recipe's own settings."""
+    print_facts({"found": facts["found"], "loss": facts["loss"], "loss of the recipe's own": facts["usual_loss"]})
+    if facts["loss"] >= facts["usual_loss"]:
+        err.print("[yellow]warning:[/yellow] nothing that was tried is better than the recipe's own settings")
+    out.print(f"recipe: {recipe}\nreport: {page}", highlight=False)
 
 
 def print_facts(facts: Mapping[str, Any]) -> None:

@@ -187,6 +187,25 @@ class LabelledSample:
     clip: Clip
 
 
+@dataclass(frozen=True, eq=False)
+class FacePath:
+    """Where a face is, a few times a second.
+
+    Attributes:
+        times_s: (n,) seconds, rising.
+        xyxy: (n, 4) float32, left, top, right and bottom of its landmarks in pixels of the upright picture.
+    """
+
+    times_s: Seconds
+    xyxy: Floats
+
+    def __post_init__(self) -> None:
+        _check("FacePath.times_s", self.times_s, np.float64, (None,))
+        _check_rising("FacePath.times_s", self.times_s)
+        _check("FacePath.xyxy", self.xyxy, np.float32, (len(self.times_s), 4))
+        _check_finite("FacePath.xyxy", self.xyxy)
+
+
 @dataclass(frozen=True)
 class Window:
     """One answer: a stretch of time of one face; refused with an InputError where it breaks what is said here.
@@ -196,7 +215,9 @@ class Window:
         end_s: end in seconds, not before the start.
         probabilities: one for each label, 0 to 1, in label order; they sum to 1.
         modalities: which of "audio" and "video" were present.
-        track: number of the face, 0 for the first.
+        track: number of the face, 0 for the main or only one of its first window; it stays the same through the file.
+        speaking: this is the face that speaks, as far as can be told; only where there are several.
+        path: where the face is; None where there is no face. Not compared.
     """
 
     start_s: float
@@ -204,6 +225,8 @@ class Window:
     probabilities: tuple[float, ...]
     modalities: tuple[str, ...]
     track: int = 0
+    speaking: bool = False
+    path: FacePath | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if not 0 <= self.end_s - self.start_s < math.inf:  # also False where a time is NaN or infinite

@@ -126,6 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     features, config = load_features(given.cache), load_config(given.recipe, given.settings)
     fold = nested_fold(features, given.protocol, given.fold, given.seed)
     facts = {key: str(getattr(given, key)) for key in ("name", "protocol", "fold", "seed", "recipe")}
+    facts["recipe"] = Path(given.recipe).name
     row = facts | {"settings": " ".join(given.settings)} | dict(run_trial(features, fold, config, given.seed))
     add_row(given.table, row)
     print(", ".join(f"{key} {value}" for key, value in row.items() if value), flush=True)

@@ -75,7 +75,7 @@ def test_no_names_give_an_empty_batch(model: Model) -> None:
 def test_answers_are_those_of_the_recognizer_in_the_order_of_the_names(
     model: Model, checkpoint: Path, film: Path, hums: Path
 ) -> None:
-    steps: list[tuple[int, int, str]] = []
+    steps: list[tuple[float, int, str]] = []
     (hums / "notes.txt").write_text("x")
     batch = predict_batch([hums / "3.wav", film, hums], model, on_step=lambda *step: steps.append(step))
     assert names(batch) == ["3.wav", film.name, "0.wav", "1.wav", "2.wav"]
@@ -193,7 +193,7 @@ def test_a_file_that_may_not_be_read_is_a_failure(model: Model, hums: Path) -> N
 def test_what_nobody_expected_is_a_failure_with_its_kind(
     model: Model, hums: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def predict(_: Recognizer, path: Path) -> Prediction:
+    def predict(_: Recognizer, path: Path, __: object) -> Prediction:
         raise ZeroDivisionError(f"in\n{path.name}")
 
     monkeypatch.setattr(Recognizer, "predict", predict)
@@ -277,7 +277,7 @@ def test_a_copy_of_a_checkpoint_is_the_same_checkpoint(model: Model, tmp_path: P
 
 @pytest.mark.slow
 def test_a_worker_that_is_killed_costs_no_answer(model: Model, hums: Path) -> None:
-    def kill_workers(done: int, _total: int, _name: str) -> None:
+    def kill_workers(done: float, _total: int, _name: str) -> None:
         if done == 1:
             for pid in list(get_reusable_executor(reuse=True)._processes):
                 os.kill(pid, signal.SIGKILL)

@@ -168,6 +168,26 @@ def test_predict_shows_a_table_and_exits_with_0(run: Path, films: Path) -> None:
     assert "audio + video" in told
 
 
+def test_predict_draws_the_answers_and_tells_where_the_time_went(run: Path, films: Path, tmp_path: Path) -> None:
+    film = sorted(films.rglob("*.mp4"))[0]
+    command = [
+        "predict",
+        film,
+        "--checkpoint",
+        run / "checkpoint",
+        "--out",
+        tmp_path,
+        "--overlay",
+        "--plot",
+        "--profile",
+    ]
+    result = RUNNER.invoke(app, [*map(str, command), "--baseline", str(film)])
+    assert result.exit_code == 0, result.output
+    names = {path.name.removeprefix(film.name) for path in tmp_path.iterdir()}
+    assert names == {".json", ".overlay.mp4", ".png", "predictions.jsonl"}
+    assert all(stage in result.stderr for stage in ("decode picture", "landmarks", "network", "write"))
+
+
 def test_predict_standardises_by_the_files_that_enrol_the_person(run: Path, films: Path, tmp_path: Path) -> None:
     first, second, *_ = sorted(films.rglob("*.mp4"))
     command: list[str | Path] = [
@@ -203,8 +223,12 @@ def test_predict_writes_every_format_on_two_processes_and_resumes(run: Path, fil
     [
         (["--out", "OUT", "--format", "docx"], "unknown format: got 'docx', expected one or more of json, csv"),
         (["--out", "OUT", "--format", ""], "unknown format: got none"),
-        (["--format", "csv"], "--format and --resume need --out"),
-        (["--resume"], "--format and --resume need --out"),
+        (["--format", "csv"], "--format, --overlay, --plot and --resume need --out"),
+        (["--resume"], "--format, --overlay, --plot and --resume need --out"),
+        (["--overlay"], "--format, --overlay, --plot and --resume need --out"),
+        (["--plot"], "--format, --overlay, --plot and --resume need --out"),
+        (["--profile", "--jobs", "2"], "--profile measures one process"),
+        (["--profile", "--backend", "loky"], "--profile measures one process"),
         (["--backend", "spark"], "'spark' is not one of 'loky', 'threading', 'dask', 'ray'"),
         (["--jobs", "0"], "Invalid value for '--jobs'"),
     ],
@@ -262,6 +286,16 @@ def test_predict_of_odd_names_in_a_process_of_its_own(run: Path, films: Path, tm
     assert b"[b] \\udcff\\n.mp4" in ran.stdout
     assert ran.stderr.splitlines()[0].endswith(b"/[/b].mp4: a link to a file that is not there")
     assert (tmp_path / "out" / f"{odd}.json").exists()
+
+
+def test_a_table_shows_faces_where_there_are_several(capsys: pytest.CaptureFixture[str]) -> None:
+    windows = (Window(0.0, 1.0, (1.0,), ("audio",), 0, True), Window(0.0, 1.0, (1.0,), ("video",), 1))
+    print_predictions([Prediction("a.mp4", LabelSet(("calm",)), windows)])
+    told = capsys.readouterr().out
+    assert "face" in told
+    assert "0, speaks" in told
+    print_predictions([Prediction("a.mp4", LabelSet(("calm",)), windows[:1])])
+    assert "speaks" not in capsys.readouterr().out
 
 
 def test_a_table_of_two_files_of_one_name_shows_their_paths(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import torch
@@ -17,13 +18,15 @@ from omsn.config import Normalisation
 from omsn.data.padded import pad_batch
 from omsn.data.synthetic import render_corpus
 from omsn.errors import CheckpointError, InputError, MediaError
+from omsn.features.neutral import RestingFace
 from omsn.features.normalise import SampleStatistics, leave_out
 from omsn.labels import RAVDESS_EMOTIONS
 from omsn.models.checkpoint import load_checkpoint, save_checkpoint
 from omsn.models.losses import probabilities_of
 from omsn.pipeline import make_sample
-from omsn.recognizer import HOP_S, WINDOW_S, Recognizer, between, clip_of, window_spans
-from omsn.types import Sample
+from omsn.recognizer import Recognizer
+from omsn.types import Clip, Sample
+from omsn.windows import HOP_S, WINDOW_S
 
 
 @pytest.fixture(scope="module")
@@ -50,15 +53,16 @@ def film(films: Sequence[Path]) -> Path:
 
 
 def described(path: Path, checkpoint: Path) -> Sample:
-    return make_sample(clip_of(path), load_checkpoint(checkpoint).config.pipeline)
+    return make_sample(
+        Clip(str(path), "", "", audio=str(path), video=str(path)), load_checkpoint(checkpoint).config.pipeline
+    )
 
 
 def answer_to(standardised: Sample, checkpoint: Path) -> tuple[float, ...]:
     """What the network says of features that are standardised already."""
     trained = load_checkpoint(checkpoint)
-    whole = between(standardised, *window_spans(standardised)[0])
     with torch.no_grad():
-        logits = trained.network(pad_batch([whole], trained.config.training.modality))
+        logits = trained.network(pad_batch([standardised], trained.config.training.modality))
     return tuple(probabilities_of(logits, trained.config.training.loss)[0].tolist())
 
 
@@ -155,8 +159,59 @@ def test_a_long_sound_is_cut_into_overlapping_windows(checkpoint: Path, tmp_path
 
 
 def test_silence_without_a_picture_is_refused(checkpoint: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="neither sound nor a face"):
+    told = r"silent\.wav: neither sound nor a face in it: its sound is silent, and it has no picture; nothing to"
+    with pytest.raises(InputError, match=told):
         Recognizer(checkpoint).predict(write_hum(tmp_path / "silent.wav", 1.0, level=0.0))
+
+
+def test_a_picture_without_a_face_or_a_sound_is_refused(checkpoint: Path, tmp_path: Path) -> None:
+    path = tmp_path / "grey.mp4"
+    with av.open(str(path), "w") as container:
+        track = container.add_stream("mpeg4", rate=25)
+        track.width, track.height = 64, 48
+        frames = [av.VideoFrame.from_ndarray(np.full((48, 64, 3), 90, np.uint8), format="bgr24") for _ in range(5)]
+        container.mux([packet for frame in (*frames, None) for packet in track.encode(frame)])
+    with pytest.raises(InputError, match="in it: it has no sound, and no face is seen; nothing to"):
+        Recognizer(checkpoint).predict(path)
+
+
+def test_a_stream_gives_the_windows_of_a_prediction_one_by_one(checkpoint: Path, tmp_path: Path) -> None:
+    recognizer, path = Recognizer(checkpoint), write_hum(tmp_path / "long.wav", 9.0)
+    reached: list[float] = []
+    windows = recognizer.stream(path, on_time=lambda reached_s, _: reached.append(reached_s))
+    first = next(windows)
+    assert reached[-1] < 9.0
+    assert (first, *windows) == recognizer.predict(path).windows
+
+
+def test_a_neutral_clip_is_the_zero_of_changes(checkpoint: Path, films: Sequence[Path]) -> None:
+    sample, neutral = (described(path, checkpoint) for path in (films[2], films[0]))
+    resting = RestingFace.throughout([neutral.video])
+    assert resting is not None
+    moved = leave_out(replace(sample, video=resting.as_zero(sample.video)), ("position",))
+    answer = Recognizer(checkpoint, baseline=films[0]).predict(films[2]).windows[0].probabilities
+    statistics = SampleStatistics.from_arrays(load_checkpoint(checkpoint).statistics)
+    assert answer == pytest.approx(answer_to(statistics.standardise(moved), checkpoint), abs=1e-6)
+    assert answer != Recognizer(checkpoint).predict(films[2]).windows[0].probabilities
+
+
+def test_enrolled_a_neutral_clip_is_one_more_file_of_the_person(enrolling: Path, films: Sequence[Path]) -> None:
+    neutral, sample = (described(path, enrolling) for path in (films[0], films[2]))
+    resting = RestingFace.throughout([neutral.video])
+    assert resting is not None
+    both = [replace(one, video=resting.as_zero(one.video)) for one in (neutral, sample)]
+    expected = answer_to(SampleStatistics.of(both).standardise(both[1]), enrolling)
+    answer = Recognizer(enrolling, baseline=films[0]).predict(films[2])
+    assert answer.windows[0].probabilities == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_baseline_that_is_of_no_use_is_refused(checkpoint: Path, enrolling: Path, tmp_path: Path) -> None:
+    hum, silent = write_hum(tmp_path / "hum.wav", 1.0), write_hum(tmp_path / "silent.wav", 1.0, level=0.0)
+    with pytest.raises(InputError, match=r"silent\.wav: neither sound nor a face"):
+        Recognizer(enrolling, baseline=silent)
+    with pytest.raises(InputError, match=r"hum\.wav: no face in it to measure changes from, and normalisation none"):
+        Recognizer(checkpoint, baseline=hum)
+    assert Recognizer(enrolling, baseline=hum).predict(hum).windows
 
 
 def test_a_text_file_is_refused(checkpoint: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from omsn.export.cues import Cue, cues
+from omsn.export.segments import Segment, segments
 from omsn.files import replace_file
 from omsn.labels import LabelSet
 from omsn.types import Prediction
@@ -46,7 +46,7 @@ def write_eaf(prediction: Prediction, path: Path) -> None:
 
 def _document(prediction: Prediction, folder: Path) -> ET.Element:
     """The whole document; the schema fixes the order of its parts."""
-    found = cues(prediction)
+    found = segments(prediction)
     document = ET.Element(
         "ANNOTATION_DOCUMENT",
         {
@@ -59,7 +59,7 @@ def _document(prediction: Prediction, folder: Path) -> ET.Element:
     )
     _add_header(document, prediction.source, folder, last_annotation=2 * len(found))
     slots = _add_time_order(document, found)
-    for track in sorted({cue.track for cue in found}):
+    for track in sorted({segment.track for segment in found}):
         _add_tiers(document, track, found, slots, prediction.labels)
     _add_types(document)
     _add_vocabulary(document, prediction.labels)
@@ -84,11 +84,11 @@ def _media_url(path: Path) -> str:
     return f"file:///{path.as_posix().lstrip('/')}"
 
 
-def _add_time_order(document: ET.Element, found: tuple[Cue, ...]) -> list[tuple[str, str]]:
-    """Add a time slot for every start and end, in order of time, and give each cue's pair of names."""
-    # Where one cue ends and the next starts at the same time, the end comes first.
-    edges = [(cue.end_ms, 0, number) for number, cue in enumerate(found)]
-    edges += [(cue.start_ms, 1, number) for number, cue in enumerate(found)]
+def _add_time_order(document: ET.Element, found: tuple[Segment, ...]) -> list[tuple[str, str]]:
+    """Add a time slot for every start and end, in order of time, and give each segment's pair of names."""
+    # Where one segment ends and the next starts at the same time, the end comes first.
+    edges = [(segment.end_ms, 0, number) for number, segment in enumerate(found)]
+    edges += [(segment.start_ms, 1, number) for number, segment in enumerate(found)]
     order = ET.SubElement(document, "TIME_ORDER")
     names: dict[tuple[int, int], str] = {}
     for slot, (time_ms, is_start, number) in enumerate(sorted(edges), start=1):
@@ -98,23 +98,23 @@ def _add_time_order(document: ET.Element, found: tuple[Cue, ...]) -> list[tuple[
 
 
 def _add_tiers(
-    document: ET.Element, track: int, found: tuple[Cue, ...], slots: list[tuple[str, str]], labels: LabelSet
+    document: ET.Element, track: int, found: tuple[Segment, ...], slots: list[tuple[str, str]], labels: LabelSet
 ) -> None:
     person = {"PARTICIPANT": f"track {track}", "ANNOTATOR": "omsn"}
     parent = {"TIER_ID": f"emotion track {track}", "LINGUISTIC_TYPE_REF": "emotion"}
     child = {"TIER_ID": f"probability track {track}", "LINGUISTIC_TYPE_REF": "probability"}
     emotions = ET.SubElement(document, "TIER", person | parent)
     probabilities = ET.SubElement(document, "TIER", person | child, PARENT_REF=parent["TIER_ID"])
-    for number, cue in enumerate(found):
-        if cue.track != track:
+    for number, segment in enumerate(found):
+        if segment.track != track:
             continue
         emotion_id, probability_id = f"a{number + 1}", f"a{len(found) + number + 1}"
         start, end = slots[number]
         place = {"ANNOTATION_ID": emotion_id, "TIME_SLOT_REF1": start, "TIME_SLOT_REF2": end}
-        entry = {"CVE_REF": _entry_id(labels.index(cue.emotion))}
-        _add_annotation(emotions, "ALIGNABLE_ANNOTATION", place | entry, _legal(cue.emotion))
+        entry = {"CVE_REF": _entry_id(labels.index(segment.emotion))}
+        _add_annotation(emotions, "ALIGNABLE_ANNOTATION", place | entry, _legal(segment.emotion))
         place = {"ANNOTATION_ID": probability_id, "ANNOTATION_REF": emotion_id}
-        _add_annotation(probabilities, "REF_ANNOTATION", place, f"{cue.probability:.3f}")
+        _add_annotation(probabilities, "REF_ANNOTATION", place, f"{segment.probability:.3f}")
 
 
 def _add_annotation(tier: ET.Element, kind: str, place: dict[str, str], value: str) -> None:

@@ -14,6 +14,8 @@ from omsn.export.json import write_json
 from omsn.export.subtitles import write_srt, write_webvtt
 from omsn.types import Prediction
 
+OVERLAY_SUFFIX = ".overlay.mp4"
+
 
 class Format(NamedTuple):
     """One way to write a prediction.
@@ -27,6 +29,18 @@ class Format(NamedTuple):
     write: Callable[[Prediction, Path], None]
 
 
+def _write_overlay(prediction: Prediction, path: Path) -> None:
+    from omsn.export.overlay import write_overlay  # with what draws and encodes, which nobody else needs
+
+    write_overlay(prediction, path)
+
+
+def _write_plot(prediction: Prediction, path: Path) -> None:
+    from omsn.export.plot import write_plot  # with matplotlib
+
+    write_plot(prediction, path)
+
+
 FORMATS: Mapping[str, Format] = MappingProxyType(
     {
         "json": Format(".json", write_json),
@@ -34,6 +48,8 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
         "webvtt": Format(".vtt", write_webvtt),
         "srt": Format(".srt", write_srt),
         "eaf": Format(".eaf", write_eaf),
+        "overlay": Format(OVERLAY_SUFFIX, _write_overlay),
+        "plot": Format(".png", _write_plot),
     }
 )
 

@@ -11,8 +11,12 @@ from omsn.types import Prediction
 
 
 def prediction_to_dict(prediction: Prediction) -> dict[str, Any]:
-    """Source, labels, and for each window its span in seconds, emotion, probabilities by label and modalities."""
+    """Source, labels, and for each window its span in seconds, emotion, probabilities by label, modalities and track.
+
+    Where there are several faces, each window also tells whether its face is the one that speaks.
+    """
     names = prediction.labels.names
+    several = len({window.track for window in prediction.windows}) > 1
     return {
         "source": prediction.source,
         "labels": list(names),
@@ -24,6 +28,7 @@ def prediction_to_dict(prediction: Prediction) -> dict[str, Any]:
                 "probabilities": dict(zip(names, window.probabilities, strict=True)),
                 "modalities": list(window.modalities),
                 "track": window.track,
+                **({"speaking": window.speaking} if several else {}),
             }
             for number, window in enumerate(prediction.windows)
         ],

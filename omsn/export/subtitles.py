@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from pathlib import Path
 
-from omsn.export.cues import Cue, cues
+from omsn.export.segments import Segment, segments
 from omsn.files import replace_file
 from omsn.types import Prediction
 
@@ -18,12 +18,12 @@ def write_webvtt(prediction: Prediction, path: Path) -> None:
     Raises:
         OSError: the disk is full or the folder cannot be written to.
     """
-    found = cues(prediction)
+    found = segments(prediction)
     several = _several_tracks(found)
     blocks = ["WEBVTT", f"NOTE source: {escape(_one_line(prediction.source), quote=False)}"]
-    for cue in found:
-        text = escape(_answer(cue), quote=False)  # also turns the forbidden "-->" into "--&gt;"
-        blocks.append(f"{_span(cue, '.')}\n" + (f"<v track {cue.track}>{text}</v>" if several else text))
+    for segment in found:
+        text = escape(_answer(segment), quote=False)  # also turns the forbidden "-->" into "--&gt;"
+        blocks.append(f"{_span(segment, '.')}\n" + (f"<v track {segment.track}>{text}</v>" if several else text))
     _write("\n\n".join(blocks) + "\n", path)
 
 
@@ -36,30 +36,32 @@ def write_srt(prediction: Prediction, path: Path) -> None:
     Raises:
         OSError: the disk is full or the folder cannot be written to.
     """
-    found = cues(prediction)
+    found = segments(prediction)
     several = _several_tracks(found)
     blocks = []
-    for number, cue in enumerate(found, start=1):
-        text = _answer(cue).replace("-->", "→")
-        blocks.append(f"{number}\n{_span(cue, ',')}\n" + (f"track {cue.track}: {text}" if several else text) + "\n")
+    for number, segment in enumerate(found, start=1):
+        text = _answer(segment).replace("-->", "→")
+        blocks.append(
+            f"{number}\n{_span(segment, ',')}\n" + (f"track {segment.track}: {text}" if several else text) + "\n"
+        )
     _write("\n".join(blocks), path)
 
 
-def _several_tracks(found: tuple[Cue, ...]) -> bool:
-    return len({cue.track for cue in found}) > 1
+def _several_tracks(found: tuple[Segment, ...]) -> bool:
+    return len({segment.track for segment in found}) > 1
 
 
-def _answer(cue: Cue) -> str:
-    return f"{_one_line(cue.emotion)} {100 * cue.probability:.0f} %"
+def _answer(segment: Segment) -> str:
+    return f"{_one_line(segment.emotion)} {100 * segment.probability:.0f} %"
 
 
 def _one_line(text: str) -> str:
-    """The text without line breaks: a blank line would end a cue or a comment."""
+    """The text without line breaks: a blank line would end a segment or a comment."""
     return text.replace("\r", " ").replace("\n", " ")
 
 
-def _span(cue: Cue, decimal_mark: str) -> str:
-    return f"{_clock(cue.start_ms, decimal_mark)} --> {_clock(cue.end_ms, decimal_mark)}"
+def _span(segment: Segment, decimal_mark: str) -> str:
+    return f"{_clock(segment.start_ms, decimal_mark)} --> {_clock(segment.end_ms, decimal_mark)}"
 
 
 def _clock(time_ms: int, decimal_mark: str) -> str:

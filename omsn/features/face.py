@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from omsn.config import VideoFeatures
 from omsn.features.geometry import geometry_columns
 from omsn.features.hog import CROP_SIZE, hog_columns, hog_frame
-from omsn.media.video import Frame
+from omsn.media.video import Frame, Image
 from omsn.preprocess.bilateral import smooth_crop
 from omsn.preprocess.face_crop import aligned_crop
-from omsn.types import LandmarkTrack, Stream
+from omsn.types import Floats, LandmarkTrack, Stream
 
 
 def face_columns(config: VideoFeatures) -> tuple[str, ...]:
@@ -33,18 +33,28 @@ def hog_stream(frames: Iterable[Frame], track: LandmarkTrack, *, bilateral: bool
     """
     if not track.mask.any():
         return Stream.absent(hog_columns())
-    rows, mask, times_s = [], [], []
+    rows, times_s = [], []
     for frame in frames:
         nearest = int(np.abs(track.times_s - frame.time_s).argmin())
-        crop = aligned_crop(frame.image, track.points[nearest], CROP_SIZE) if track.mask[nearest] else None
-        if crop is not None and bilateral:
-            crop = smooth_crop(crop)
-        rows.append(np.zeros(len(hog_columns()), np.float32) if crop is None else hog_frame(crop))
-        mask.append(crop is not None)
+        shown = bool(track.mask[nearest])
+        rows.append(hog_of_face(frame.image, track.points[nearest], bilateral=bilateral) if shown else None)
         times_s.append(frame.time_s)
-    if not any(mask):
+    return hog_rows_stream(rows, times_s)
+
+
+def hog_of_face(image: Image, points: Floats, *, bilateral: bool) -> Floats:
+    """HOG (F,) of the aligned grey crop of the face with these landmarks (68, 2) in a picture."""
+    crop = aligned_crop(image, points, CROP_SIZE)
+    return hog_frame(smooth_crop(crop) if bilateral else crop)
+
+
+def hog_rows_stream(rows: Sequence[Floats | None], times_s: Sequence[float]) -> Stream:
+    """Rows of HOG over time; None where the face is not in the picture. Absent where it is in none."""
+    if all(row is None for row in rows):
         return Stream.absent(hog_columns())
-    return Stream(np.stack(rows), np.array(mask), np.array(times_s, np.float64), hog_columns())
+    mask = np.array([row is not None for row in rows])
+    values = np.stack([np.zeros(len(hog_columns()), np.float32) if row is None else row for row in rows])
+    return Stream(values, mask, np.array(times_s, np.float64), hog_columns())
 
 
 def side_by_side(first: Stream, second: Stream) -> Stream:

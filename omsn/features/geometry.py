@@ -59,6 +59,12 @@ def _point_columns(kind: str) -> tuple[str, ...]:
     return tuple(f"{kind}_{axis}{point:02d}" for point in range(INNER.start, INNER.stop) for axis in "xy")
 
 
+CHANGES = dict(zip(_point_columns("position"), _point_columns("displacement"), strict=True)) | {
+    name: f"{name}_change" for name in (*_DISTANCES, *_ANGLES)
+}
+"""Column of a measure -> column of its change from the face at rest."""
+
+
 def geometry_columns() -> tuple[str, ...]:
     """Names of the columns that :func:`geometry_stream` fills, in order."""
     shape = (*_DISTANCES, *_ANGLES)

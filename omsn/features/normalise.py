@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from omsn.errors import InputError
 from omsn.types import Floats, Sample, Stream
@@ -35,17 +36,50 @@ class Statistics:
         Raises:
             InputError: a stream has another number of columns.
         """
-        wrong = next((stream for stream in streams if len(stream.columns) != n_columns), None)
-        if wrong is not None:
-            raise InputError(f"statistics: got a stream of {len(wrong.columns)} columns, expected {n_columns}")
-        count, total, squares = 0, np.zeros(n_columns), np.zeros(n_columns)
+        sums = Sums.none(n_columns)
         for stream in streams:
-            real = stream.values[stream.mask].astype(np.float64)
-            count, total, squares = count + len(real), total + real.sum(axis=0), squares + (real**2).sum(axis=0)
-        if count == 0:
+            sums = sums.plus(stream)
+        return sums.statistics()
+
+
+@dataclass(frozen=True, eq=False)
+class Sums:
+    """What statistics are made of, for frames that come little by little.
+
+    Attributes:
+        count: real frames.
+        total: (F,) sum of each column.
+        squares: (F,) sum of each column's squares.
+    """
+
+    count: int
+    total: NDArray[np.float64]
+    squares: NDArray[np.float64]
+
+    @staticmethod
+    def none(n_columns: int) -> Sums:
+        """Of no frames."""
+        return Sums(0, np.zeros(n_columns), np.zeros(n_columns))
+
+    def plus(self, stream: Stream) -> Sums:
+        """With the real frames of a stream.
+
+        Raises:
+            InputError: it has another number of columns.
+        """
+        if len(stream.columns) != len(self.total):
+            raise InputError(f"statistics: got a stream of {len(stream.columns)} columns, expected {len(self.total)}")
+        real = stream.values[stream.mask].astype(np.float64)
+        squares = self.squares + (real**2).sum(axis=0)
+        return Sums(self.count + len(real), self.total + real.sum(axis=0), squares)
+
+    def statistics(self) -> Statistics:
+        """Mean and deviation; 0 and 1 where there is no frame."""
+        n_columns = len(self.total)
+        if self.count == 0:
             return Statistics(np.zeros(n_columns, np.float32), np.ones(n_columns, np.float32))
-        mean = total / count
-        std = np.sqrt(np.maximum(squares / count - mean**2, 0))
+        mean = self.total / self.count
+        std = np.sqrt(np.maximum(self.squares / self.count - mean**2, 0))
         return Statistics(mean.astype(np.float32), np.where(std > MIN_STD, std, 1).astype(np.float32))
 
 
@@ -81,11 +115,10 @@ class SampleStatistics:
         """
         if not samples:
             raise InputError("statistics: got no samples, expected at least 1")
-        n_audio, n_video = len(samples[0].audio.columns), len(samples[0].video.columns)
-        return SampleStatistics(
-            Statistics.of([sample.audio for sample in samples], n_audio),
-            Statistics.of([sample.video for sample in samples], n_video),
-        )
+        sums = SampleSums.none(len(samples[0].audio.columns), len(samples[0].video.columns))
+        for sample in samples:
+            sums = sums.plus(sample)
+        return sums.statistics()
 
     @staticmethod
     def from_arrays(arrays: Mapping[str, Floats]) -> SampleStatistics:
@@ -110,3 +143,28 @@ class SampleStatistics:
     def standardise(self, sample: Sample) -> Sample:
         """Both streams in standard deviations from the mean."""
         return Sample(sample.clip, standardise(sample.audio, self.audio), standardise(sample.video, self.video))
+
+
+@dataclass(frozen=True, eq=False)
+class SampleSums:
+    """Sums of both modalities."""
+
+    audio: Sums
+    video: Sums
+
+    @staticmethod
+    def none(n_audio: int, n_video: int) -> SampleSums:
+        """Of no sample, for streams of so many columns."""
+        return SampleSums(Sums.none(n_audio), Sums.none(n_video))
+
+    def plus(self, sample: Sample) -> SampleSums:
+        """With the real frames of a sample.
+
+        Raises:
+            InputError: it has other feature columns.
+        """
+        return SampleSums(self.audio.plus(sample.audio), self.video.plus(sample.video))
+
+    def statistics(self) -> SampleStatistics:
+        """Statistics of both modalities."""
+        return SampleStatistics(self.audio.statistics(), self.video.statistics())

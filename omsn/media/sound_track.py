@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from omsn.errors import MediaError
 from omsn.media.container import (
     check_complete,
+    check_jump,
     clock_zero_s,
     find_sound,
     open_container,
@@ -43,10 +45,13 @@ class _Block:
         return self.start_s + len(self.samples) / self.rate_hz
 
 
-def read_sound_track(path: Path, start_s: float, end_s: float | None) -> Sound:
-    """Read [start_s, end_s) at the track's own rate, mixed to one channel.
+def sound_track_blocks(path: Path, start_s: float, end_s: float | None) -> Iterator[Sound]:
+    """Read [start_s, end_s) at the track's own rate, mixed to one channel, piece after piece without gap or overlap.
 
     The end is trimmed to the track's duration, as AAC comes in whole frames; gaps in the time stamps become silence.
+
+    Yields:
+        One piece at least; without samples where the track has none in the part asked for.
 
     Raises:
         MediaError: the file cannot be read, has no sound, breaks off, changes its sample rate, or holds samples
@@ -59,32 +64,37 @@ def read_sound_track(path: Path, start_s: float, end_s: float | None) -> Sound:
         promised_s = promised_end_s(container, track)
         stop_s = min((time_s for time_s in (end_s, promised_s) if time_s is not None), default=None)
         if stop_s is not None and start_s >= stop_s:
-            return Sound(np.zeros(0, np.float32), track.rate, start_s)
+            yield Sound(np.zeros(0, np.float32), track.rate, start_s)
+            return
+        check_jump(path, 0.0, track_start_s(container, track))
         seek_before(container, track, start_s)
         blocks = _decode(path, container, track, stop_s, promised_s)
-        if not blocks and start_s > 0:
-            return Sound(np.zeros(0, np.float32), track.rate, start_s)
-    return _trim(_join(path, blocks), start_s, stop_s)
+        first = next(blocks, None)
+        if first is not None:
+            yield from _trimmed(_joined(path, chain([first], blocks)), first.start_s, start_s, stop_s)
+        elif start_s > 0:
+            yield Sound(np.zeros(0, np.float32), track.rate, start_s)
+        else:
+            raise_broken_off(path, 0.0, None)
 
 
 def _decode(
     path: Path, container: InputContainer, track: av.AudioStream, stop_s: float | None, promised_s: float | None
-) -> list[_Block]:
+) -> Iterator[_Block]:
     """Decode up to ``stop_s`` or the end; damage is an error, as a guess at the sound is worse than none."""
     zero_s, reached_s = clock_zero_s(container), track_start_s(container, track)
-    blocks: list[_Block] = []
     try:
         for frame in container.decode(track):
             start_s = reached_s if frame.time is None else frame.time - zero_s
-            blocks.append(_Block(_mixed(frame), frame.sample_rate, start_s))
-            reached_s = blocks[-1].end_s
+            block = _Block(_mixed(frame), frame.sample_rate, start_s)
+            reached_s = block.end_s
+            yield block
             if stop_s is not None and reached_s >= stop_s:
                 break
     except av.error.FFmpegError:
         raise_broken_off(path, reached_s, promised_s)
     if stop_s is not None and promised_s is not None:
         check_complete(path, reached_s, stop_s)
-    return blocks
 
 
 def _mixed(frame: av.AudioFrame) -> Floats:
@@ -98,28 +108,36 @@ def _mixed(frame: av.AudioFrame) -> Floats:
     return ((mixed - centre) / full_scale).astype(np.float32)
 
 
-def _join(path: Path, blocks: Sequence[_Block]) -> Sound:
-    """One sound out of many blocks, with silence where the time stamps jump ahead."""
-    if not blocks:
-        raise_broken_off(path, 0.0, None)
-    rates = sorted({block.rate_hz for block in blocks})
-    if len(rates) > 1:
-        raise MediaError(f"{path}: the sample rate changes part-way, among {rates} Hz; re-encode it at one rate")
-    rate_hz, start_s, n_samples = rates[0], blocks[0].start_s, 0
-    parts: list[Floats] = []
+def _joined(path: Path, blocks: Iterator[_Block]) -> Iterator[Sound]:
+    """The blocks end to end, with silence where the time stamps jump ahead, a second at a time."""
+    first, n_samples = None, 0
     for block in blocks:
-        gap_s = block.start_s - start_s - n_samples / rate_hz
-        silence = np.zeros(round(gap_s * rate_hz) if gap_s > GAP_S else 0, np.float32)
-        parts += [silence, block.samples]
-        n_samples += len(silence) + len(block.samples)
-    samples = np.concatenate(parts)
-    if not np.isfinite(samples).all():
+        first = first or block
+        _check_block(path, block, first)
+        reached_s = first.start_s + n_samples / first.rate_hz
+        check_jump(path, reached_s, block.start_s)
+        gap_s = block.start_s - reached_s
+        n_silent = round(gap_s * first.rate_hz) if gap_s > GAP_S else 0
+        silence = (np.zeros(min(first.rate_hz, n_silent - n), np.float32) for n in range(0, n_silent, first.rate_hz))
+        for samples in chain(silence, [block.samples]):
+            yield Sound(samples, first.rate_hz, first.start_s + n_samples / first.rate_hz)
+            n_samples += len(samples)
+
+
+def _check_block(path: Path, block: _Block, first: _Block) -> None:
+    if block.rate_hz != first.rate_hz:
+        rates = sorted({block.rate_hz, first.rate_hz})
+        raise MediaError(f"{path}: the sample rate changes part-way, among {rates} Hz; re-encode it at one rate")
+    if not np.isfinite(block.samples).all():
         raise MediaError(f"{path}: holds samples that are NaN or infinite; export the sound again")
-    return Sound(samples, rate_hz, start_s)
 
 
-def _trim(sound: Sound, start_s: float, stop_s: float | None) -> Sound:
-    """The part of a sound in [start_s, stop_s)."""
-    first = max(round((start_s - sound.start_s) * sound.rate_hz), 0)
-    last = len(sound.samples) if stop_s is None else max(round((stop_s - sound.start_s) * sound.rate_hz), first)
-    return Sound(sound.samples[first:last], sound.rate_hz, sound.start_s + first / sound.rate_hz)
+def _trimmed(pieces: Iterator[Sound], zero_s: float, start_s: float, stop_s: float | None) -> Iterator[Sound]:
+    """The part in [start_s, stop_s) of a sound whose first sample lies at ``zero_s``."""
+    n_before = 0
+    for piece in pieces:
+        low = max(round((start_s - zero_s) * piece.rate_hz), 0)
+        high = None if stop_s is None else max(round((stop_s - zero_s) * piece.rate_hz), low)
+        kept = piece.samples[max(low - n_before, 0) : None if high is None else max(high - n_before, 0)]
+        yield Sound(kept, piece.rate_hz, zero_s + max(low, n_before) / piece.rate_hz)
+        n_before += len(piece.samples)

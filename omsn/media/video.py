@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import av
 import numpy as np
@@ -14,6 +17,7 @@ from numpy.typing import NDArray
 from omsn.errors import MediaError
 from omsn.media.container import (
     check_complete,
+    check_jump,
     check_span,
     clock_zero_s,
     find_picture,
@@ -27,6 +31,18 @@ from omsn.media.container import (
 Image = NDArray[np.uint8]
 
 TimedFrame = tuple[float, av.VideoFrame]
+Item = TypeVar("Item")
+
+UNSTAMPED_PERIOD_S = 1 / 25
+"""Time between frames that have neither time stamps nor a rate."""
+
+RESTART_S = 0.5
+"""Time stamps that fall back by more start anew: recordings were copied one after the other into one file. Those that
+fall back by less are of frames that some decoders hand out late, at joints of streams; these are left out.
+"""
+
+DECODING_ORDER_FORMATS = frozenset({"avi"})
+"""Formats that stamp pictures in the order of decoding only; what FFmpeg makes of that for B-frames is out of order."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,26 +89,43 @@ def read_frames(
         track.codec_context.thread_count = threads
         track.thread_type = "AUTO"
         seek_before(container, track, start_s)
-        frames = _within(_decode(path, container, track), start_s, end_s)
+        frames = _within(_decode(path, container, track, start_s), start_s, end_s)
         for time_s, frame in frames if rate_hz is None else _nearest(frames, start_s, rate_hz):
             yield Frame(upright(frame), time_s)
 
 
-def _decode(path: str | Path, container: InputContainer, track: av.VideoStream) -> Iterator[TimedFrame]:
-    """Every frame with its time; a frame without a time stamp follows the one before."""
+def _decode(path: str | Path, container: InputContainer, track: av.VideoStream, start_s: float) -> Iterator[TimedFrame]:
+    """Every frame from about ``start_s`` on, in order of time; one without a time stamp follows the one before."""
     zero_s, promised_s = clock_zero_s(container), promised_end_s(container, track)
     tick_s = float(track.time_base or 0)
-    period_s = float(1 / track.average_rate) if track.average_rate else 0.0
-    reached_s = 0.0
+    period_s = float(1 / track.average_rate) if track.average_rate else UNSTAMPED_PERIOD_S
+    shown_s, reached_s = -math.inf, 0.0
     try:
-        for frame in container.decode(track):
-            time_s = reached_s if frame.time is None else frame.time - zero_s
-            reached_s = time_s + (frame.duration * tick_s or period_s)
-            yield time_s, frame
+        for stamp, frame in _stamped(container, track):
+            time_s = reached_s if stamp is None else stamp * tick_s - zero_s
+            if time_s < shown_s - RESTART_S:
+                zero_s, time_s = zero_s - (reached_s - time_s), reached_s
+            if time_s <= shown_s:
+                continue
+            check_jump(path, max(reached_s, start_s), time_s)
+            shown_s, reached_s = time_s, time_s + (frame.duration * tick_s or period_s)
+            yield shown_s, frame
     except av.error.FFmpegError:
         raise_broken_off(path, reached_s, promised_s)
     if promised_s is not None:
         check_complete(path, reached_s, promised_s)
+
+
+def _stamped(container: InputContainer, track: av.VideoStream) -> Iterator[tuple[int | None, av.VideoFrame]]:
+    """Every frame in the order of showing, and when it is shown in the track's ticks."""
+    if not set(container.format.name.split(",")) & DECODING_ORDER_FORMATS:
+        yield from ((frame.pts, frame) for frame in container.decode(track))
+        return
+    stamps: deque[int | None] = deque()  # of packets decoded and not yet shown: as many as frames, and rising
+    for packet in container.demux(track):
+        stamps += [packet.dts] if packet.size else []
+        for frame in packet.decode():
+            yield stamps.popleft() if stamps else None, frame
 
 
 def _within(frames: Iterable[TimedFrame], start_s: float, end_s: float | None) -> Iterator[TimedFrame]:
@@ -103,19 +136,36 @@ def _within(frames: Iterable[TimedFrame], start_s: float, end_s: float | None) -
             yield time_s, frame
 
 
+class NearestPicker(Generic[Item]):
+    """Picks, for each cell of the grid start_s + k / rate_hz, the item nearest to its centre."""
+
+    def __init__(self, rate_hz: float, start_s: float = 0.0) -> None:
+        """Nothing seen yet."""
+        self._rate_hz, self._start_s = rate_hz, start_s
+        self._held: Item | None = None
+        self._cell = self._distance = 0.0
+
+    def push(self, time_s: float, item: Item) -> Item | None:
+        """Take the next item in order of time; what is picked of the cell before, once that is over."""
+        place = (time_s - self._start_s) * self._rate_hz
+        cell, distance = round(place), abs(place - round(place))
+        picked = self._held if cell != self._cell else None
+        if self._held is None or cell != self._cell or distance < self._distance:
+            self._held, self._cell, self._distance = item, cell, distance
+        return picked
+
+    def last(self) -> Item | None:
+        """What is picked of the last cell, after the last item."""
+        return self._held
+
+
 def _nearest(frames: Iterable[TimedFrame], start_s: float, rate_hz: float) -> Iterator[TimedFrame]:
     """For each cell of the grid start_s + k / rate_hz, the frame nearest to its centre."""
-    held: TimedFrame | None = None
-    held_cell = held_distance = 0.0
-    for time_s, frame in frames:
-        place = (time_s - start_s) * rate_hz
-        cell, distance = round(place), abs(place - round(place))
-        if held is not None and cell != held_cell:
-            yield held
-        if held is None or cell != held_cell or distance < held_distance:
-            held, held_cell, held_distance = (time_s, frame), cell, distance
-    if held is not None:
-        yield held
+    picker = NearestPicker[TimedFrame](rate_hz, start_s)
+    picked = (picker.push(time_s, (time_s, frame)) for time_s, frame in frames)
+    yield from (frame for frame in picked if frame is not None)
+    if (frame := picker.last()) is not None:
+        yield frame
 
 
 def upright(frame: av.VideoFrame) -> Image:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import convolve1d
-from scipy.signal import istft, stft
 
 from omsn.config import NoiseGate
 from omsn.types import Sound
@@ -46,6 +45,8 @@ def gate_noise(sound: Sound, config: NoiseGate) -> Sound:
         sound: any rate.
         config: how far above the floor a cell must rise, and the gain left on those that do not.
     """
+    from scipy.signal import istft, stft  # half a second, which who does not gate need not wait for
+
     if not sound.samples.any():
         return sound
     window = _window_samples(sound.rate_hz)

@@ -120,7 +120,7 @@ def draw_convergence(run: SearchRun) -> Figure:
     axes.step(np.arange(1, len(lowest) + 1), lowest, where="post", color=BLUE, linewidth=2)
     usual = float(run.facts["usual_loss"])
     axes.axhline(usual, color=ORANGE, linewidth=1.2, linestyle=(0, (4, 3)))
-    axes.text(1, usual, " the recipe's own", color=ORANGE, fontsize=8.5, va="bottom")
+    axes.text(len(lowest), usual, "the recipe's own", color=ORANGE, fontsize=8.5, ha="right", va="bottom")
     axes.set(xscale="log", xlabel="evaluations", ylabel="lowest loss so far")
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     axes.tick_params(which="minor", length=0)

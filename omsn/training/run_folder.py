@@ -96,7 +96,7 @@ class WallClock:
     def _noted(self) -> float:
         try:
             return float(json.loads(self._path.read_text(encoding="utf-8"))["seconds"])
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return 0.0
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(f"{self._path}: damaged ({error}); delete it, and the clock starts at 0 again") from error

@@ -17,8 +17,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omsn.export.cues import cues
 from omsn.export.elan import SCHEMA_LOCATION, write_eaf
+from omsn.export.segments import segments
 from omsn.labels import RAVDESS_EMOTIONS, LabelSet
 from omsn.types import Prediction, Window
 
@@ -124,7 +124,7 @@ def test_two_faces(tmp_path: Path) -> None:
     check_schema(document)
     tiers = {tier.get("TIER_ID"): tier for tier in document.findall("TIER")}
     assert list(tiers) == ["emotion track 0", "probability track 0", "emotion track 1", "probability track 1"]
-    assert aligned(document, "emotion track 0") == [(0, 3000, "happy"), (3000, 6000, "calm")]
+    assert aligned(document, "emotion track 0") == [(0, 2000, "happy"), (2000, 6000, "calm")]
     assert aligned(document, "emotion track 1") == [(1000, 2000, "calm")]
     assert tiers["probability track 0"].get("PARENT_REF") == "emotion track 0"
     emotions = [element.get("ANNOTATION_ID") for element in tiers["emotion track 0"].iter("ALIGNABLE_ANNOTATION")]
@@ -132,7 +132,7 @@ def test_two_faces(tmp_path: Path) -> None:
         (element.get("ANNOTATION_REF"), element.findtext("ANNOTATION_VALUE"))
         for element in tiers["probability track 0"].iter("REF_ANNOTATION")
     ]
-    assert shares == list(zip(emotions, ["0.870", "1.000"], strict=True))
+    assert shares == list(zip(emotions, ["0.870", "0.782"], strict=True))
     assert document.findtext("HEADER/PROPERTY[@NAME='lastUsedAnnotationId']") == "6"
 
 
@@ -202,5 +202,5 @@ def test_documents_are_valid_whatever_the_windows_and_names(
     assert times == sorted(times)
     for track in {window.track for window in windows}:
         spans_ms = [(start, end) for start, end, _ in aligned(document, f"emotion track {track}")]
-        assert spans_ms == [(cue.start_ms, cue.end_ms) for cue in cues(prediction) if cue.track == track]
+        assert spans_ms == [(cue.start_ms, cue.end_ms) for cue in segments(prediction) if cue.track == track]
         assert all(before[1] <= after[0] for before, after in pairwise(spans_ms))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omsn.export.cues import cues
+from omsn.export.segments import segments
 from omsn.export.subtitles import write_srt, write_webvtt
 from omsn.labels import LabelSet
 from omsn.types import Prediction, Window
@@ -48,14 +48,14 @@ def test_webvtt_of_one_face(tmp_path: Path) -> None:
     write_webvtt(ONE_FACE, tmp_path / "new" / "a.vtt")
     assert (tmp_path / "new" / "a.vtt").read_text() == (
         "WEBVTT\n\nNOTE source: my clip.mp4\n\n"
-        "00:00:00.000 --> 00:00:04.000\nhappy 87 %\n\n00:00:04.000 --> 01:02:03.004\ncalm 100 %\n"
+        "00:00:00.000 --> 00:00:02.000\nhappy 87 %\n\n00:00:02.000 --> 01:02:03.004\ncalm 100 %\n"
     )
 
 
 def test_srt_of_one_face(tmp_path: Path) -> None:
     write_srt(ONE_FACE, tmp_path / "new" / "a.srt")
     assert (tmp_path / "new" / "a.srt").read_text() == (
-        "1\n00:00:00,000 --> 00:00:04,000\nhappy 87 %\n\n2\n00:00:04,000 --> 01:02:03,004\ncalm 100 %\n"
+        "1\n00:00:00,000 --> 00:00:02,000\nhappy 87 %\n\n2\n00:00:02,000 --> 01:02:03,004\ncalm 100 %\n"
     )
 
 
@@ -68,9 +68,9 @@ def test_ffmpeg_reads_every_cue_of_two_faces(
     path = tmp_path / f"a.{'vtt' if write is write_webvtt else 'srt'}"
     write(TWO_FACES, path)
     assert packets(path) == [
-        (0, 4000, line.format(0, "happy 87 %")),
+        (0, 2000, line.format(0, "happy 87 %")),
         (1000, 2000, line.format(1, "calm 50 %")),
-        (4000, 3723004, line.format(0, "calm 100 %")),
+        (2000, 3723004, line.format(0, "calm 100 %")),
     ]
 
 
@@ -113,5 +113,5 @@ def test_webvtt_is_well_formed_whatever_the_names(
         tuple((int(h) * 60 + int(m)) * 60_000 + int(s) * 1000 + int(ms) for h, m, s, ms in (cue[:4], cue[4:8]))
         for cue in found
     ]
-    assert times == [(cue.start_ms, cue.end_ms) for cue in cues(prediction)]
+    assert times == [(cue.start_ms, cue.end_ms) for cue in segments(prediction)]
     assert not any("-->" in cue[8] or "\r" in cue[8] for cue in found)

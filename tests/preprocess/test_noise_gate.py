@@ -1,12 +1,18 @@
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import noisereduce
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy.signal import correlate
 
 from omsn.config import NoiseGate
+from omsn.media.sound import read_sound
 from omsn.preprocess.noise_gate import gate_gains, gate_noise
 from omsn.types import Floats, Sound
 
@@ -117,3 +123,44 @@ def test_gains_lie_between_threshold_and_one() -> None:
     assert gains.min() >= GATE.threshold
     assert gains.max() <= 1
     np.testing.assert_allclose(gains[45:55, 24:26], 1)
+
+
+def _pink(n_samples: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Noise as of rooms and traffic: its power falls with frequency, as a voice's does."""
+    spectrum = np.fft.rfft(rng.standard_normal(n_samples))
+    noise = np.fft.irfft(spectrum / np.sqrt(np.maximum(np.arange(len(spectrum)), 1)), n_samples)
+    return noise
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("OMSN_DATA" not in os.environ, reason="needs the real clips in OMSN_DATA")
+@pytest.mark.parametrize(
+    ("colour", "snr_db", "least_mean_db", "least_db"),
+    [
+        *[("white", 0, 9.5, 9.0), ("white", 5, 8.3, 7.2), ("white", 10, 6.9, 5.6), ("white", 20, 4.3, 1.2)],
+        *[("pink", 0, 3.8, 3.1), ("pink", 5, 3.5, 2.9), ("pink", 10, 3.3, 2.7), ("pink", 20, 2.8, 2.2)],
+    ],
+)
+def test_gain_on_real_speech(colour: str, snr_db: float, least_mean_db: float, least_db: float) -> None:
+    """Eight voices of RAVDESS; bounds are half a decibel below what was measured, whose means were
+
+    10.1, 8.8, 7.4 and 4.8 dB in white noise, 4.3, 4.0, 3.8 and 3.3 dB in pink (noisereduce: 3.7, -0.6, -5.0 and
+    -14.3 dB in white, 3.8, -0.5, -5.0 and -14.3 dB in pink). Not a sample is moved.
+    """
+    gains_db, reference_db = [], []
+    for number, actor in enumerate((1, 2, 5, 6, 11, 14, 17, 20)):
+        folder = Path(os.environ["OMSN_DATA"], "ravdess", "audio", f"Actor_{actor:02d}")
+        clean = read_sound(sorted(folder.glob("*.flac"))[7 * actor % 60], RATE_HZ).samples
+        rng = np.random.default_rng(number)
+        noise = _pink(len(clean), rng) if colour == "pink" else rng.standard_normal(len(clean))
+        noise *= np.sqrt((clean**2).sum() / (noise**2).sum()) * 10 ** (-snr_db / 20)
+        noisy = (clean + noise).astype(np.float32)
+        gated = gate_noise(Sound(noisy, RATE_HZ), GATE).samples
+        reference = noisereduce.reduce_noise(noisy, RATE_HZ, stationary=True, prop_decrease=0.9)
+        gains_db.append(_snr_db(clean, gated) - _snr_db(clean, noisy))
+        reference_db.append(_snr_db(clean, reference) - _snr_db(clean, noisy))
+        likeness = correlate(gated.astype(np.float64), clean.astype(np.float64), method="fft")
+        assert int(np.argmax(likeness)) == len(clean) - 1
+    assert np.mean(gains_db) > least_mean_db
+    assert min(gains_db) > least_db
+    assert np.mean(gains_db) > np.mean(reference_db)

@@ -1,0 +1,141 @@
+"""A timeline of the answers for one file as a picture: which emotion when, and how probable each was."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import LinearSegmentedColormap, to_rgb
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from omsn.export.palette import colours_of
+from omsn.export.segments import Segment, Stretch, segments, stretches
+from omsn.files import replace_file
+from omsn.types import Prediction
+
+WIDTH_IN, ROW_IN, STRIP_IN, MARGIN_IN = 10.0, 0.26, 0.42, 1.15
+"""Sizes in inches: the picture, a row of the table of probabilities, the strip of emotions, all around them."""
+DPI = 150
+INK, MUTED, SURFACE = "#1b1d22", "#656a74", "#fffffe"
+HEAT = LinearSegmentedColormap.from_list("heat", ["#f4f6f9", "#9cc4e4", "#0e5ba4", "#06294f"])
+MANY_STRETCHES = 16
+"""Up to so many stretches, each cell shows its probability in per cent."""
+DARK = 0.45
+"""Cells of a higher probability are so dark that they are written on in white."""
+LIGHT = 0.6
+"""Colours above this luminance are written on in dark letters."""
+NAME_IN = 0.085
+"""Width of a letter in inches: names are written only where they fit."""
+
+
+def write_plot(prediction: Prediction, path: Path) -> None:
+    """Write a PNG: for each face a strip with its segments, and under it the probability of each emotion over time.
+
+    Times and probabilities are those of ``omsn.export.segments``: means over the windows that cover a moment.
+
+    Raises:
+        OSError: the disk is full or the folder cannot be written to.
+    """
+    picture = io.BytesIO()
+    with mpl.rc_context({"font.family": "DejaVu Sans", "font.size": 9, "text.color": INK}):
+        figure = draw(prediction)
+        FigureCanvasAgg(figure)
+        figure.savefig(picture, format="png", metadata={"Software": None})
+    replace_file(path, picture.getvalue())
+
+
+def draw(prediction: Prediction) -> Figure:
+    """The figure: two panels a face, one under the other, on one axis of time."""
+    tracks = sorted({window.track for window in prediction.windows}) or [0]
+    names = prediction.labels.names
+    heights = [STRIP_IN, ROW_IN * len(names)] * len(tracks)
+    size = (WIDTH_IN, sum(heights) + MARGIN_IN * (0.4 + 0.6 * len(tracks)))
+    figure = Figure(figsize=size, dpi=DPI, facecolor=SURFACE, layout="constrained")
+    panels = figure.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
+    found = segments(prediction)
+    for place, track in enumerate(tracks):
+        strip, table = panels[2 * place], panels[2 * place + 1]
+        _draw_strip(strip, [segment for segment in found if segment.track == track], prediction)
+        _draw_table(table, prediction, track)
+        if len(tracks) > 1:
+            strip.set_title(f"face {track}", loc="left", fontsize=9.5, color=INK)
+    panels[-1].set_xlim(0, max([end.end_ms for end in found], default=1000) / 1000)
+    panels[-1].xaxis.set_major_locator(MaxNLocator(9, steps=[1, 2, 3, 6, 10]))
+    panels[-1].xaxis.set_major_formatter(FuncFormatter(lambda time_s, _: _clock(time_s)))
+    panels[-1].tick_params(axis="x", length=3)
+    name = Path(prediction.source).name.encode(errors="backslashreplace").decode().replace("$", r"\$")
+    figure.suptitle(name, x=0.006, ha="left", fontsize=11, fontweight="bold", color=INK)
+    return figure
+
+
+def _draw_strip(axes: Axes, found: list[Segment], prediction: Prediction) -> None:
+    """The segments as bars of their emotions' colours, named where the name fits."""
+    _clean(axes)
+    axes.set_yticks([])
+    axes.set_ylim(0, 1)
+    colours = colours_of(prediction.labels.names)
+    total_ms = max((window.end_s for window in prediction.windows), default=1.0) * 1000
+    for segment in found:
+        start_s, length_s = segment.start_ms / 1000, (segment.end_ms - segment.start_ms) / 1000
+        axes.barh(0.5, length_s, left=start_s, height=1, color=colours[segment.emotion], edgecolor=SURFACE, linewidth=1)
+        room_in = 0.85 * WIDTH_IN * (segment.end_ms - segment.start_ms) / total_ms
+        if room_in > NAME_IN * len(segment.emotion):
+            text = segment.emotion + (f" {100 * segment.probability:.0f} %" if room_in > 1.6 else "")
+            ink = INK if _is_light(colours[segment.emotion]) else "white"
+            axes.text(start_s + length_s / 2, 0.48, text, ha="center", va="center", color=ink, fontweight="bold")
+
+
+def _draw_table(axes: Axes, prediction: Prediction, track: int) -> None:
+    """A row for each emotion; the darker, the more probable."""
+    _clean(axes)
+    names, found = prediction.labels.names, list(stretches(prediction, track))
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.set_yticks(range(len(names)), names)
+    for run in _touching(found):
+        edges_s = [run[0].start_ms / 1000, *(one.end_ms / 1000 for one in run)]
+        table = np.array([one.probabilities for one in run]).T  # (K, n)
+        axes.pcolormesh(edges_s, np.arange(len(names) + 1) - 0.5, table, cmap=HEAT, vmin=0, vmax=1, linewidth=0)
+    for one in found if len(found) <= MANY_STRETCHES else ():
+        middle_s = (one.start_ms + one.end_ms) / 2000
+        for row, probability in enumerate(one.probabilities):
+            colour = "white" if probability > DARK else MUTED
+            axes.text(middle_s, row, f"{100 * probability:.0f} %", ha="center", va="center", color=colour, fontsize=8)
+
+
+def _touching(found: Sequence[Stretch]) -> Iterator[list[Stretch]]:
+    """Runs of stretches without a gap between them."""
+    run: list[Stretch] = []
+    for one in found:
+        if run and run[-1].end_ms != one.start_ms:
+            yield run
+            run = []
+        run.append(one)
+    if run:
+        yield run
+
+
+def _is_light(colour: str) -> bool:
+    """True where dark letters can be read better: relative luminance after ITU-R BT.709."""
+    return sum(share * part for share, part in zip((0.2126, 0.7152, 0.0722), to_rgb(colour), strict=True)) > LIGHT
+
+
+def _clean(axes: Axes) -> None:
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    axes.tick_params(length=0, colors=MUTED, labelcolor=INK)
+
+
+def _clock(time_s: float) -> str:
+    """Seconds, or minutes and seconds from a minute on.
+
+    >>> _clock(2.5), _clock(75)
+    ('2.5 s', '1:15')
+    """
+    minutes, seconds = divmod(round(time_s, 1), 60)
+    return f"{minutes:.0f}:{seconds:02.0f}" if minutes else f"{seconds:g} s"

@@ -1,0 +1,88 @@
+"""Films and timelines among the answers, files named once in reasons, and news from within a long file."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from made_checkpoint import write_checkpoint, write_hum
+
+from omsn.batch import Model, Output, predict_batch
+from omsn.errors import InputError
+from omsn.export.formats import parse_formats
+from omsn.recognizer import Recognizer
+from omsn.timing import profiling
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    return Model.of(write_checkpoint(tmp_path_factory.mktemp("checkpoint")))
+
+
+@pytest.fixture
+def hum(tmp_path: Path) -> Path:
+    return write_hum(tmp_path / "sounds" / "hum.wav", 1.0)
+
+
+def test_overlay_and_plot_are_outputs_like_others(model: Model, hum: Path, tmp_path: Path) -> None:
+    out = Output(tmp_path / "out", parse_formats("json,overlay,plot"), resume=True)
+    assert len(predict_batch([hum], model, out).predictions) == 1
+    written = {path.name for path in out.folder.iterdir()}
+    assert written == {"hum.wav.json", "hum.wav.overlay.mp4", "hum.wav.png", "predictions.jsonl"}
+    assert predict_batch([hum], model, out).done_before == (str(hum),)
+    (out.folder / "hum.wav.overlay.mp4").unlink()
+    assert len(predict_batch([hum], model, out).predictions) == 1
+    assert {path.name for path in out.folder.iterdir()} == written
+
+
+def test_films_of_an_earlier_run_are_no_files_to_answer(model: Model, hum: Path) -> None:
+    out = Output(hum.parent / "out", parse_formats("overlay"))
+    for passed_over in (0, 2):  # by the second run: the film, and the index
+        batch = predict_batch([hum.parent], model, out)
+        assert [prediction.source for prediction in batch.predictions] == [str(hum)]
+        assert batch.passed_over == passed_over
+    other = replace(out, folder=hum.parent.parent / "elsewhere")
+    assert len(predict_batch([hum.parent], model, other).predictions) == 2
+
+
+def test_a_reason_does_not_name_the_file_again(model: Model, tmp_path: Path) -> None:
+    silent = write_hum(tmp_path / "silent.wav", 1.0, level=0.0)
+    ((name, reason),) = predict_batch([silent], model).failures
+    assert name == str(silent)
+    assert reason.startswith("neither sound nor a face in it: its sound is silent, and it has no picture")
+
+
+def test_news_from_within_a_long_file(model: Model, hum: Path, tmp_path: Path) -> None:
+    long, told = write_hum(tmp_path / "long.wav", 65.0), list[tuple[float, int, str]]()
+    predict_batch([hum, long], model, on_step=lambda *step: told.append(step))
+    shares, notes = [share for share, _, _ in told], [note for _, _, note in told]
+    assert (notes[0], notes[1], notes[-1]) == ("hum.wav", "long.wav 0:02 of 1:05", "long.wav")
+    assert (shares[0], shares[-1]) == (1, 2)
+    assert shares[1] == pytest.approx(1 + 2 / 65, abs=0.02)
+    assert shares == sorted(shares)
+    assert 25 < len(told) < 40
+
+
+def test_a_baseline_is_passed_on_and_answers_with_another_are_not_reused(hum: Path, tmp_path: Path) -> None:
+    checkpoint = write_checkpoint(tmp_path / "checkpoint", normalisation="enrolled")
+    neutral = write_hum(tmp_path / "neutral.wav", 1.5, hz=220.0)
+    out = Output(tmp_path / "out", parse_formats("json"), resume=True)
+    alone, known = Model.of(checkpoint), Model.of(checkpoint, baseline=neutral)
+    assert predict_batch([hum], known).predictions == (Recognizer(checkpoint, baseline=neutral).predict(hum),)
+    assert len(predict_batch([hum], alone, out).predictions) == 1
+    assert len(predict_batch([hum], known, out).predictions) == 1
+    assert predict_batch([hum], known, out).done_before == (str(hum),)
+    write_hum(neutral, 2.0, hz=220.0)
+    assert len(predict_batch([hum], Model.of(checkpoint, baseline=neutral), out).predictions) == 1
+
+
+def test_a_missing_baseline_ends_the_run(model: Model, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"baseline: .*gone\.wav: cannot be read \(No such file"):
+        Model.of(model.checkpoint, baseline=tmp_path / "gone.wav")
+
+
+def test_a_profile_names_the_stages(model: Model, hum: Path, tmp_path: Path) -> None:
+    with profiling() as profile:
+        predict_batch([hum], model, Output(tmp_path / "out", parse_formats("json")))
+    assert {"decode sound", "sound features", "network", "write"} <= set(profile.seconds)
