@@ -31,7 +31,7 @@ slow: $(SETUP)   ## the tests that need the real corpora (OMSN_DATA)
 	$(BIN)/pytest -m slow
 
 demo: $(SETUP)   ## render a small corpus, then prepare, train, evaluate, predict and report on it
-	$(BIN)/omsn demo --out demo
+	$(BIN)/omsn demo --out demo --jobs 2
 
 clean:           ## remove what the targets made
 	rm -rf .venv demo build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
