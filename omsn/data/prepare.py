@@ -10,6 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import cv2
+
 from omsn.config import PipelineConfig
 from omsn.data.corpora import Skipped
 from omsn.data.manifest import write_manifest
@@ -144,6 +146,7 @@ def _prepare_clip(clip: Clip, folder: Path, config: PipelineConfig) -> _Outcome:
     path = folder / f"{key}.safetensors"
     if path.exists() and _whole(path):
         return _Outcome(clip.clip, key, reused=True)
+    cv2.setNumThreads(1)  # of processes side by side, OpenCV's threads would fight for the same cores
     try:
         sample = make_sample(clip, config)
     except InputError as error:
