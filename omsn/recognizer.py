@@ -49,8 +49,7 @@ class Recognizer:
             baseline: a clip of the same person, neutral throughout. The main face's displacements, and the changes of
                 its distances and angles, are measured from what it shows there, instead of from the start or the usual
                 look of the face in each file. ``enrolled`` takes it as one more file of the enrolment, voice and face.
-                ``none`` leaves the sound as it is: on RAVDESS, with each voice moved by its neutral clip to where the
-                training part's voices are, 78 % of the answers were right instead of 80 %.
+                ``none`` leaves the sound as it is: moving each voice by its neutral clip did harm.
 
         Raises:
             CheckpointError: it is missing, damaged, or does not fit this version of OMSN.

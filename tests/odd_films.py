@@ -13,6 +13,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from made_media import sound_packets
 from scipy.signal import correlate
 
 from omsn.data.synthetic import render_corpus
@@ -122,7 +123,7 @@ def write_film(
             packets += _picture_packets(video, pictures, writing)
         if sound is not None and samples is not None:
             assert isinstance(sound, av.AudioStream)
-            packets += _sound_packets(sound, samples, writing.sound_start_s)
+            packets += sound_packets(sound, np.atleast_2d(samples), RATE_HZ, writing.sound_start_s)
         for packet in sorted(packets, key=lambda packet: float((packet.dts or 0) * packet.time_base)):
             container.mux(packet)
     return path
@@ -146,16 +147,3 @@ def _picture_packets(
         frame.pts, frame.time_base = round(time_s * writing.clock), 1 / writing.clock
         packets += video.encode(frame)
     return packets + video.encode(None)
-
-
-def _sound_packets(stream: av.AudioStream, samples: Floats, start_s: float) -> list[av.Packet[av.stream.Stream]]:
-    stream.codec_context.open()
-    frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples[None]), format="fltp", layout="mono")
-    frame.rate, frame.pts, frame.time_base = RATE_HZ, 0, Fraction(1, RATE_HZ)
-    resampler = av.AudioResampler(stream.format.name, "mono", RATE_HZ, stream.frame_size or 1024)
-    packets: list[av.Packet[av.stream.Stream]] = []
-    for piece in [*resampler.resample(frame), *resampler.resample(None)]:
-        assert piece.pts is not None
-        piece.pts += round(start_s * RATE_HZ)
-        packets += stream.encode(piece)
-    return packets + stream.encode(None)

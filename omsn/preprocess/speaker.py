@@ -2,9 +2,8 @@
 
 Mouth and sound of a speaker rise and fall together, the mouth 0.1 to 0.3 s ahead (Chandrasekaran et al. 2009, PLoS
 Computational Biology 5:e1000436). The score is the covariance of the mouth's speed with the sound's amplitude, so that
-the jitter of a still mouth counts little even where it happens to go with the sound. On RAVDESS, of a speaker and a
-still face it finds the speaker in 97 windows of 100 at 2 s, and in all at 4 s. Of two people who speak at once it
-cannot tell well whose voice is heard (62 of 100).
+the jitter of a still mouth counts little even where it happens to go with the sound. Of two people who speak at once
+it cannot tell well whose voice is heard (docs/decisions.md).
 """
 
 from __future__ import annotations

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from omsn.files import replace_file
 from omsn.labels import RAVDESS_EMOTIONS
 from omsn.report.paper_numbers import (
     PAPER_CLASSES,
@@ -21,7 +19,7 @@ from omsn.report.paper_numbers import (
     TABLE_2,
     Table1Row,
 )
-from omsn.report.run import Metric, RunMetrics, Scores, read_metrics
+from omsn.report.run import Metric, RunMetrics, Scores
 
 NONE = "-"
 """Stands where a number is not known or not published."""
@@ -219,16 +217,6 @@ def results_table(runs: Sequence[RunMetrics]) -> Table:
 def results_markdown(runs: Sequence[RunMetrics]) -> str:
     """Many runs as a markdown table."""
     return to_markdown(results_table(runs))
-
-
-def write_results(run_dirs: Sequence[Path], path: Path) -> None:
-    """Write the markdown table of many run folders to ``path``; it appears whole or not at all.
-
-    Raises:
-        InputError: a folder's metrics.json is missing or cannot be used.
-    """
-    text = results_markdown([read_metrics(run_dir) for run_dir in run_dirs])
-    replace_file(path, text.encode())
 
 
 def to_markdown(table: Table) -> str:

@@ -59,15 +59,16 @@ def write_media(
             packets += picture.encode(None)
         if sound is not None and samples is not None:
             assert isinstance(sound, av.AudioStream)
-            packets += _sound_packets(sound, np.atleast_2d(samples), rate_hz, sound_start_s)
+            packets += sound_packets(sound, np.atleast_2d(samples), rate_hz, sound_start_s)
         for packet in sorted(packets, key=lambda packet: float((packet.dts or 0) * packet.time_base)):
             container.mux(packet)
     return path
 
 
-def _sound_packets(
+def sound_packets(
     stream: av.AudioStream, channels: Floats, rate_hz: int, start_s: float
 ) -> list[av.Packet[av.stream.Stream]]:
+    """Encoded sound of (channels, n) samples that begins at ``start_s``."""
     layout = "mono" if len(channels) == 1 else "stereo"
     stream.layout = layout
     stream.codec_context.open()

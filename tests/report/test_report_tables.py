@@ -1,12 +1,10 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from pathlib import Path
 
 import pytest
-from made_up_run import made_up_metrics, ravdess_metrics, write_run
+from made_up_run import made_up_metrics, ravdess_metrics
 
-from omsn.errors import InputError
 from omsn.labels import RAVDESS_EMOTIONS
 from omsn.report.paper_numbers import PAPER_METHOD, PAPER_ONE_VS_REST_ACCURACY, PAPER_WAR, TABLE_1, TABLE_2
 from omsn.report.run import Metric, RunMetrics, parse_metrics
@@ -22,7 +20,6 @@ from omsn.report.tables import (
     table_2,
     to_markdown,
     with_interval,
-    write_results,
 )
 
 
@@ -112,16 +109,3 @@ def test_results_are_ordered_by_protocol_and_say_what_leaks() -> None:
     assert lines[2].startswith("| default | network | actors-4 | none | both | 2 | ")
     assert lines[3].startswith("| paper | svm | random-80-20 (leaks) | none | both | 2 | ")
     assert lines[3].endswith("| - |")
-
-
-def test_results_file(tmp_path: Path) -> None:
-    metrics = made_up_metrics()
-    write_results([write_run(metrics, tmp_path)], tmp_path / "results.md")
-    assert (tmp_path / "results.md").read_text() == results_markdown([parse_metrics(metrics)])
-    assert not list(tmp_path.glob(".*"))
-
-
-def test_results_of_a_folder_without_metrics(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no such file"):
-        write_results([tmp_path], tmp_path / "results.md")
-    assert not (tmp_path / "results.md").exists()
