@@ -184,15 +184,22 @@ class EncoderConfig(_Checked):
     """N, rows of the matrix handed to the fusion; the paper's is 10."""
     channels: int = bounded(64, 1, 512)
     """D, columns of the matrix; the paper's is 10."""
+    attention_heads: int = bounded(4, 0, 64)
+    """Heads that weigh the frames when they are pooled into rows; 0 gives all the same weight."""
     input_dropout: float = tunable(0.1, 0.0, 0.5)
     """Share of feature columns dropped in training."""
-    dropout: float = tunable(0.3, 0.0, 0.7)
+    dropout: float = tunable(0.2, 0.0, 0.7)
     """Dropout after each convolution and after the BiLSTM."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.conv_kernel % 2 == 0:
             raise ConfigError(f"EncoderConfig.conv_kernel: got {self.conv_kernel}, expected an odd number of frames")
+        if self.attention_heads and self.channels % self.attention_heads:
+            raise ConfigError(
+                f"EncoderConfig.attention_heads: got {self.attention_heads}, "
+                f"expected 0 or a divisor of channels = {self.channels}"
+            )
 
 
 @dataclass(frozen=True)

@@ -101,6 +101,13 @@ def test_an_even_kernel_is_refused() -> None:
         EncoderConfig(conv_kernel=4)
 
 
+def test_attention_heads_divide_the_channels() -> None:
+    with pytest.raises(
+        ConfigError, match=r"EncoderConfig.attention_heads: got 3, expected 0 or a divisor of channels = 64"
+    ):
+        EncoderConfig(attention_heads=3)
+
+
 def test_a_cardinality_that_does_not_divide_the_width_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"FusionConfig.cardinality: got 5, expected a divisor of width = 32"):
         FusionConfig(width=32, cardinality=5)
@@ -112,6 +119,6 @@ def test_matrices_of_two_sizes_are_refused() -> None:
 
 
 def test_maps_that_do_not_divide_the_channels_are_refused() -> None:
-    encoder = EncoderConfig(channels=10)
+    encoder = EncoderConfig(channels=10, attention_heads=2)
     with pytest.raises(ConfigError, match=r"NetworkConfig.fusion.maps: got 4, expected a divisor of channels = 10"):
         NetworkConfig(audio=encoder, video=encoder, fusion=FusionConfig(maps=4))

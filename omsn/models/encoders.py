@@ -9,18 +9,21 @@ from torch.nn import functional as F
 
 from omsn.config import EncoderConfig
 
+MIN_WEIGHT = 1e-6
+"""Weight of a frame beside the most attended one of its clip, at least, so that no segment is without any."""
+
 
 class BiLSTMEncoder(nn.Module):
     """Frame features -> masked convolutions (optional) -> BiLSTM -> N x D matrix by pooling over time.
 
     The paper feeds a BiLSTM and obtains (10, 10) matrices; it does not say how they are pooled. Ours: the clip's
-    real span is cut into N equal segments and each segment's BiLSTM states are averaged, so that any length maps
-    to N steps. A clip without the modality gives a learned matrix.
+    real span is cut into N equal segments and each segment's BiLSTM states are averaged, weighed by attention where
+    that is on, so that any length maps to N steps. A clip without the modality gives a learned matrix.
     """
 
     def __init__(self, n_features: int, config: EncoderConfig) -> None:
         super().__init__()
-        self.n_steps, self.group = config.steps, config.frame_group
+        self.group = config.frame_group
         width = config.conv_width if config.conv_layers else n_features
         self.enter = MaskedConv(n_features, width, 1, config.dropout) if config.conv_layers else None
         self.input_dropout = ChannelDropout(config.input_dropout)
@@ -29,7 +32,9 @@ class BiLSTMEncoder(nn.Module):
         )
         self.lstm = BiLSTM(width, config.lstm_width, config.lstm_layers) if config.recurrent else None
         self.dropout = ChannelDropout(config.dropout)
-        self.project = nn.Linear(2 * config.lstm_width if config.recurrent else width, config.channels)
+        n_states = 2 * config.lstm_width if config.recurrent else width
+        pool = AttentivePooling if config.attention_heads else MeanPooling
+        self.pool = pool(n_states, config)
         self.norm = nn.LayerNorm(config.channels)
         self.absent = nn.Parameter(torch.zeros(config.steps, config.channels))
 
@@ -41,9 +46,60 @@ class BiLSTMEncoder(nn.Module):
         for convolution in self.convolutions:
             frames = frames + convolution(frames, mask)  # (B, T, W)
         states = self.dropout(frames if self.lstm is None else self.lstm(frames, mask))  # (B, T, 2L)
-        matrix = self.norm(self.project(segment_means(states, mask, self.n_steps)))  # (B, N, D)
+        matrix = self.norm(self.pool(states, mask))  # (B, N, D)
         present = rearrange(mask.any(dim=1), "batch -> batch 1 1")
         return torch.where(present, matrix, self.absent)
+
+
+class MeanPooling(nn.Module):
+    """The mean state of each of N equal segments of a clip, projected to D channels."""
+
+    def __init__(self, n_states: int, config: EncoderConfig) -> None:
+        super().__init__()
+        self.n_steps = config.steps
+        self.project = nn.Linear(n_states, config.channels)
+
+    def forward(self, states: Tensor, mask: Tensor) -> Tensor:
+        """(B, T, S) and (B, T) to (B, N, D)."""
+        projected: Tensor = self.project(segment_means(states, mask, self.n_steps))
+        return projected
+
+
+class AttentivePooling(nn.Module):
+    """The same with a weight for each frame: what face and voice do in some moments tells more than in others.
+
+    Each head weighs the frames for its own D / heads channels, by the exponential of a linear score of the state
+    (self-attentive pooling, Lin et al. 2017, inside each segment). The scores start at 0: at first ``MeanPooling``.
+    """
+
+    def __init__(self, n_states: int, config: EncoderConfig) -> None:
+        super().__init__()
+        self.n_steps, self.heads = config.steps, config.attention_heads
+        self.project = nn.Linear(n_states, config.channels)
+        self.score = nn.Linear(n_states, config.attention_heads)
+        nn.init.zeros_(self.score.weight)
+        nn.init.zeros_(self.score.bias)
+
+    def forward(self, states: Tensor, mask: Tensor) -> Tensor:
+        """(B, T, S) and (B, T) to (B, N, D)."""
+        weight = rearrange(frame_weights(self.score(states), mask), "batch frame head -> batch frame head 1")
+        values = rearrange(self.project(states), "batch frame (head width) -> batch frame head width", head=self.heads)
+        sums = torch.cat([values * weight, weight], dim=3).flatten(2)  # (B, T, H * (D / H + 1))
+        means = segment_means(sums, mask, self.n_steps)
+        by_head = rearrange(means, "batch step (head width) -> batch step head width", head=self.heads)
+        weighed = by_head[..., :-1] / by_head[..., -1:].clamp(min=MIN_WEIGHT)  # (B, N, H, D / H)
+        return rearrange(weighed, "batch step head width -> batch step (head width)")
+
+
+def frame_weights(score: Tensor, mask: Tensor) -> Tensor:
+    """Exponentials of scores, 1 for a clip's highest and ``MIN_WEIGHT`` at least; masked frames count for nothing.
+
+    (B, T, H) and (B, T) to (B, T, H).
+    """
+    lowest = torch.finfo(score.dtype).min
+    real = score.masked_fill(~mask[:, :, None], lowest)
+    highest = real.detach().amax(dim=1, keepdim=True)
+    return (real - highest).exp().clamp(min=MIN_WEIGHT)
 
 
 class BiLSTM(nn.Module):

@@ -5,11 +5,24 @@ from itertools import pairwise
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tiny_models import ENCODER, frames_of, stir
 from torch import Generator, Tensor
 
 from omsn.config import EncoderConfig
-from omsn.models.encoders import BiLSTMEncoder, ChannelDropout, MaskedConv, group_means, segment_means, span
+from omsn.models.encoders import (
+    MIN_WEIGHT,
+    AttentivePooling,
+    BiLSTMEncoder,
+    ChannelDropout,
+    MaskedConv,
+    MeanPooling,
+    frame_weights,
+    group_means,
+    segment_means,
+    span,
+)
 
 N_FEATURES = 5
 KINDS = {
@@ -19,6 +32,7 @@ KINDS = {
     "nothing": replace(ENCODER, conv_layers=0, frame_group=1, recurrent=False),
     "groups of three": replace(ENCODER, frame_group=3, conv_layers=3, conv_kernel=5),
     "two layers": replace(ENCODER, lstm_layers=2),
+    "plain means": replace(ENCODER, attention_heads=0),
 }
 kinds = pytest.mark.parametrize("config", KINDS.values(), ids=list(KINDS))
 
@@ -201,3 +215,40 @@ def test_segment_means_against_fine_slices(n_segments: int) -> None:
             inside = slices[start:end][real[start:end]]
             expected = inside.mean(dim=0) if len(inside) else torch.zeros(3, dtype=torch.float64)
             torch.testing.assert_close(means[segment], expected)
+
+
+# ---------------------------------------------------------------- pooling by attention
+
+
+def test_attentive_pooling_starts_as_means() -> None:
+    attentive, plain = AttentivePooling(N_FEATURES, ENCODER), MeanPooling(N_FEATURES, ENCODER)
+    plain.project.load_state_dict(attentive.project.state_dict())
+    frames, mask = clips(7, 12, 2)
+    torch.testing.assert_close(attentive(frames, mask), plain(frames, mask))
+
+
+def test_an_attended_frame_outweighs_its_segment() -> None:
+    config = replace(ENCODER, steps=2, channels=2, attention_heads=2)
+    pooling = AttentivePooling(1, config)
+    with torch.no_grad():
+        pooling.project.weight.fill_(1.0)
+        pooling.project.bias.zero_()
+        pooling.score.weight.copy_(torch.tensor([[50.0], [0.0]]))  # the first head looks for high values
+    frames = torch.tensor([[[0.0], [4.0], [1.0], [2.0]]])
+    pooled = pooling(frames, torch.ones(1, 4, dtype=torch.bool))[0]
+    assert pooled.tolist() == [[pytest.approx(4.0, abs=1e-4), 2.0], [pytest.approx(1.5), 1.5]]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.floats(-1e6, 1e6, width=32), min_size=1, max_size=9), st.integers(0, 4))
+def test_frame_weights_lie_between_bounds_and_forget_masked_frames(scores: list[float], n_masked: int) -> None:
+    score = torch.tensor([*scores, *[3e6] * n_masked])[None, :, None]
+    mask = torch.arange(len(scores) + n_masked)[None] < len(scores)
+    weight = frame_weights(score, mask)
+    assert weight.min() >= MIN_WEIGHT
+    assert weight[0, : len(scores)].max() == 1
+    torch.testing.assert_close(weight[:, : len(scores)], frame_weights(score[:, : len(scores)], mask[:, : len(scores)]))
+
+
+def test_frame_weights_of_no_real_frame_are_finite() -> None:
+    assert frame_weights(torch.ones(1, 3, 2), torch.zeros(1, 3, dtype=torch.bool)).isfinite().all()

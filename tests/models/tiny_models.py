@@ -26,6 +26,7 @@ ENCODER = EncoderConfig(
     lstm_layers=1,
     steps=5,
     channels=8,
+    attention_heads=2,
     input_dropout=0.0,
     dropout=0.0,
 )
@@ -50,7 +51,7 @@ def with_encoder(encoder: EncoderConfig) -> NetworkConfig:
 
 
 def with_matrix(steps: int, channels: int, maps: int) -> NetworkConfig:
-    encoder = replace(ENCODER, steps=steps, channels=channels)
+    encoder = replace(ENCODER, steps=steps, channels=channels, attention_heads=1)
     return replace(NETWORK, audio=encoder, video=encoder, fusion=replace(FUSION, maps=maps))
 
 

@@ -47,6 +47,7 @@ ENCODER = EncoderConfig(
     lstm_layers=1,
     steps=3,
     channels=6,
+    attention_heads=2,
     input_dropout=0.1,
     dropout=0.1,
 )
