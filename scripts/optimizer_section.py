@@ -44,20 +44,31 @@ def _parts(record: Mapping[str, Any]) -> Iterator[str]:
     rows = record["rows"]
     yield "## Optimizers\n"
     yield (
-        f"`benchmarks/optimizers.py`: the lowest value found in {record['evaluations']} evaluations above the lowest "
-        f"there is, median [quartiles] over {record['seeds']} seeds. MGO has {record['population']} gazelles, and "
+        f"`benchmarks/optimizers.py`: the lowest value found in {_budget(rows)} above the lowest there is, median "
+        f"[quartiles] over {record['seeds']} seeds. MGO has {record['population']} gazelles, and "
         '"MGO, Optuna" is the same as an Optuna sampler; the others are Optuna\'s, TPE with `multivariate`. Each seed '
         "shifts and rotates a function in its own way. The best of a row is bold.\n"
     )
     yield "### Mean rank by median, over the functions (1 is best)\n"
     yield to_markdown(_ranks(rows))
-    yield "### Time of the optimizer itself, microseconds an evaluation (median over functions and seeds)\n"
+    yield "### CPU time of the optimizer itself, microseconds an evaluation (median over functions and seeds)\n"
     yield to_markdown(_times(rows))
     for kind, title in KINDS.items():
         some = [row for row in rows if row["kind"] == kind]
         if some:
             yield f"### {title}\n"
             yield to_markdown(_values(some))
+
+
+def _budget(rows: Sequence[Row]) -> str:
+    """Evaluations, the same for every optimizer, with the numbers of dimensions where they differ."""
+    by_budget: dict[int, set[int]] = {}
+    for row in rows:
+        by_budget.setdefault(row["evaluations"], set()).add(row["dimensions"])
+    if len(by_budget) == 1:
+        return f"{next(iter(by_budget))} evaluations"
+    told = (f"{count} (D = {', '.join(map(str, sorted(found)))})" for count, found in by_budget.items())
+    return " or ".join(told) + " evaluations"
 
 
 def _ranks(rows: Sequence[Row]) -> Table:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from omsn.errors import InputError
 from omsn.report.page import write_page
-from omsn.report.style import BLUE, INK, LINE, ORANGE, caption, clean, figure_style, new_figure
+from omsn.report.style import BLUE, INK, LINE, ORANGE, SURFACE, caption, clean, figure_style, new_figure
 from omsn.report.tables import GIVEN, NONE, Table
 
 Reals = NDArray[np.float64]
@@ -30,7 +30,7 @@ SHOWN_SHARE = 0.9
 
 _DESCRIPTIONS = {
     "convergence": "Lowest loss so far after each evaluation",
-    "landscape": "Loss of every candidate over each setting that was varied",
+    "landscape": "Loss of every candidate over each setting that was varied, and of the finalists in fresh orders",
 }
 
 
@@ -47,6 +47,11 @@ class SearchRun:
     facts: Mapping[str, Any]
     values: Reals
     losses: Reals
+
+    @property
+    def finals(self) -> Mapping[str, Any] | None:
+        """The round of finalists; None where there was none, as before there were any."""
+        return self.facts.get("finalists")
 
 
 def read_search(folder: Path) -> SearchRun:
@@ -78,7 +83,8 @@ def write_search_report(folder: Path) -> Path:
         figures = {"convergence": draw_convergence(run), "landscape": draw_landscape(run)}
         for figure in figures.values():
             caption(figure, caption_of(run.facts))
-    return write_page(folder, "search.html", figures, _DESCRIPTIONS, facts=run.facts, table=found_table(run))
+    tables = {"table": found_table(run), "finalists": finalists_table(run)}
+    return write_page(folder, "search.html", figures, _DESCRIPTIONS, facts=run.facts, finals=run.finals, **tables)
 
 
 def caption_of(facts: Mapping[str, Any]) -> str:
@@ -108,6 +114,30 @@ def found_table(run: SearchRun) -> Table:
     return Table(("setting", "searched", "in the recipe", "found"), rows)
 
 
+def finalists_table(run: SearchRun) -> Table | None:
+    """Each finalist: its settings, its loss in the search, and in fresh orders; lowest mean first, the usual last."""
+    if run.finals is None:
+        return None
+    names = [axis["setting"] for axis in run.facts["axes"]]
+    found = [
+        (
+            *(_number(one["settings"][name]) for name in names),
+            *_spread(one["search_loss"], one["losses"], one["mean_loss"]),
+        )
+        for one in run.finals["candidates"]
+    ]
+    usual = _spread(run.facts["usual_loss"], run.finals["usual_losses"], run.finals["usual_mean_loss"])
+    own = ("in the recipe", *[""] * (len(names) - 1), *usual)
+    header = (*names, "loss in the search", "mean in fresh orders", "lowest", "highest")
+    return Table(header, (*found, own), marked=(0,))
+
+
+def _spread(searched: float, losses: Sequence[float | None], mean: float | None) -> tuple[str, ...]:
+    known = [loss for loss in losses if loss is not None]
+    shown = (searched, mean, min(known, default=None), max(known, default=None) if mean is not None else None)
+    return tuple(NONE if value is None else f"{value:.4f}" for value in shown)
+
+
 def _number(value: float | None) -> str:
     return NONE if value is None else f"{value:.3g}"
 
@@ -128,34 +158,60 @@ def draw_convergence(run: SearchRun) -> Figure:
 
 
 def draw_landscape(run: SearchRun) -> Figure:
-    """One panel a setting: the loss of every candidate over its value."""
+    """One panel a setting: the loss of every candidate over its value, and those of the finalists in fresh orders."""
     count = len(run.facts["axes"])
     figure = new_figure(3.2)
     panels = np.atleast_1d(figure.subplots(1, count, sharey=True))
-    finite = run.losses[np.isfinite(run.losses)]
-    low, high = float(finite.min()), float(np.quantile(finite, SHOWN_SHARE))
+    low, high = _frame(run)
     room = 0.08 * (high - low) or 0.1
     for axes, axis, values in zip(panels, run.facts["axes"], run.values.T, strict=True):
-        _draw_losses(axes, values, run.losses)
-        axes.set(xscale="log" if axis["log"] else "linear", ylim=(low - room, high + room))
+        _draw_losses(axes, values, run.losses, INK if run.finals else ORANGE)
+        if run.finals is not None:
+            _draw_finalists(axes, axis["setting"], run.finals["candidates"])
+        _mark_found(axes, axis["setting"], run)
+        axes.set(xscale="log" if axis["log"] else "linear", ylim=(low - 2 * room, high + room))
         axes.set_xlabel(axis["setting"].rpartition(".")[2].replace("_", " "))
     panels[0].set_ylabel("loss")
     return figure
 
 
-def _draw_losses(axes: Axes, values: Reals, losses: Reals) -> None:
-    """Points from the first, light, to the last, dark; a cross on the best."""
+def _frame(run: SearchRun) -> tuple[float, float]:
+    """The losses between which the landscape is drawn: most of the search's, and all of the winning finalist's."""
+    finite = run.losses[np.isfinite(run.losses)]
+    winning = run.finals["candidates"][0]["losses"] if run.finals else []
+    return min([float(finite.min()), *winning]), max([float(np.quantile(finite, SHOWN_SHARE)), *winning])
+
+
+def _draw_losses(axes: Axes, values: Reals, losses: Reals, lowest: str) -> None:
+    """Points from the first, light, to the last, dark; a cross in a colour of its own on the lowest."""
     clean(axes, grid="both")
     order = LinearSegmentedColormap.from_list("order", [LINE, BLUE])
     axes.scatter(values, losses, c=np.arange(len(losses)), cmap=order, s=7, linewidths=0, rasterized=len(losses) > 2000)
     best = int(np.nanargmin(losses))
-    axes.plot(values[best], losses[best], marker="x", markersize=9, markeredgewidth=2, color=ORANGE)
+    axes.plot(values[best], losses[best], marker="x", markersize=9, markeredgewidth=2, color=lowest)
+    axes.tick_params(which="minor", length=0)
+
+
+def _draw_finalists(axes: Axes, setting: str, finals: Sequence[Mapping[str, Any]]) -> None:
+    """Mean of each finalist in fresh orders as a ring, its lowest to its highest as a line; the winner's in orange."""
+    whole = [one for one in finals if one["mean_loss"] is not None]
+    for one in reversed(whole):  # the winner over the others
+        value, losses, color = one["settings"][setting], one["losses"], ORANGE if one is whole[0] else INK
+        axes.plot([value, value], [min(losses), max(losses)], color=color, linewidth=1)
+        axes.plot(value, one["mean_loss"], marker="o", markersize=6, color=color, markerfacecolor=SURFACE)
+
+
+def _mark_found(axes: Axes, setting: str, run: SearchRun) -> None:
+    """The value that was found, beneath the winner or, without finalists, beneath the cross."""
+    value = run.facts["found"][setting]
+    lowest = min(run.finals["candidates"][0]["losses"]) if run.finals else float(np.nanmin(run.losses))
     axes.annotate(
-        f"{values[best]:.3g}",
-        (values[best], losses[best]),
-        (6, -4),
+        f"{value:.3g}",
+        (value, lowest),
+        (0, -6),
         textcoords="offset points",
+        ha="center",
+        va="top",
         color=INK,
         fontsize=8.5,
     )
-    axes.tick_params(which="minor", length=0)

@@ -1,4 +1,4 @@
-"""Find SMGCNN's learning rate with mountain gazelles, then train with it (paper 2.5.2)."""
+"""Find SMGCNN's learning rate with mountain gazelles (paper 2.5.2), and make sure of it with a round of finalists."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from omsn.report.search import EVALUATIONS_FILE, SEARCH_FILE
 from omsn.training.loop import OnEpoch
 from omsn.training.plan import Plan, check_features
 from omsn.training.run_folder import claim
+from omsn.tuning.finalists import FINALISTS_FILE, Finals, OnRound, train_again, well_spread
 from omsn.tuning.fitness import (
     LEARNING_RATE,
     Fitness,
@@ -33,9 +34,9 @@ from omsn.tuning.fitness import (
     searchable,
 )
 from omsn.tuning.gazelle import GazelleSettings
-from omsn.tuning.space import Dimension, dimensions
+from omsn.tuning.space import dimensions
 from omsn.tuning.storage import add_evaluations, open_study
-from omsn.tuning.study import OnIteration, Study, Tried
+from omsn.tuning.study import OnIteration, Reals, Study, Tried
 
 FUSED_FILE, RECIPE_FILE = "fused.safetensors", "tuned.toml"
 
@@ -50,6 +51,8 @@ class Search:
         steps: of each candidate's short training.
         batch_size: of each candidate's short training.
         held_out: share of the speakers that validate the candidates.
+        finalists: the best candidates, lying apart, that are trained again; 0 for none, the lowest loss wins then.
+        finalist_seeds: orders of the clips, and of dropout, in which each is.
     """
 
     settings: tuple[str, ...] = (LEARNING_RATE,)
@@ -57,10 +60,22 @@ class Search:
     steps: int = 40
     batch_size: int = 8
     held_out: float = 0.2
+    finalists: int = 20
+    finalist_seeds: int = 8
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.batch_size < 1:
             raise ConfigError(f"search: got {self.steps} steps of {self.batch_size} clips, expected at least 1 of each")
+        if self.finalists < 0 or self.finalist_seeds < 1:
+            raise ConfigError(
+                f"search: got {self.finalists} finalists under {self.finalist_seeds} seeds, "
+                "expected at least 0 finalists and 1 seed"
+            )
+
+    def to_evaluate(self) -> dict[str, Any]:
+        """What the losses of the candidates depend on; finalists come after them."""
+        later = ("finalists", "finalist_seeds")
+        return {name: value for name, value in to_dict(self).items() if name not in later}
 
 
 def tune(
@@ -73,6 +88,7 @@ def tune(
     storage: str | None = None,
     on_epoch: OnEpoch | None = None,
     on_iteration: OnIteration | None = None,
+    on_round: OnRound | None = None,
 ) -> dict[str, Any]:
     """Search, and write what was found: ``search.json``, ``evaluations.csv``, and ``tuned.toml``, a recipe.
 
@@ -81,11 +97,12 @@ def tune(
         search: what it varies.
         run: folder of the search; with ``resume`` one that was cut short goes on in it.
         jobs: processes side by side.
-        resume: go on where a search stopped.
+        resume: go on where a search stopped; a finished one may be given other finalists.
         storage: where Optuna keeps studies; the evaluations are added to one with the name of the folder, after each
             iteration. See ``omsn.tuning.storage.open_study``.
         on_epoch: called after each epoch of the encoders' training, which comes first.
         on_iteration: called after each iteration of the search.
+        on_round: called as the finalists, which come last, are trained under one seed after the other.
 
     Returns:
         what ``search.json`` holds.
@@ -93,15 +110,15 @@ def tune(
     Raises:
         ConfigError: the folder or the storage holds another search, or the folder a finished or unfinished one
             without ``resume``; a setting cannot be searched; the storage cannot be opened.
-        InputError: too few speakers to keep any out; no candidate has a finite loss.
+        InputError: too few speakers to keep any out; no candidate has a finite loss, or no finalist under all seeds.
     """
     torch.set_num_threads(1)
     axes = dimensions(searchable(search.settings))
     features, seed = load_features(plan.cache), plan.seeds[0]
     check_features(plan, features)
     claim(run, plan, features)
-    study = Study(run, axes, search.gazelles, seed, to_dict(search), resume=resume)
-    purpose = {"recipe": plan.recipe, "seed": seed, "search": to_dict(search)}
+    study = Study(run, axes, search.gazelles, seed, search.to_evaluate(), resume=resume)
+    purpose = {"recipe": plan.recipe, "seed": seed, "search": search.to_evaluate()}
     kept = None if storage is None else open_study(storage, run.resolve().name, purpose)
     fitness = Fitness(
         fresh_classifier(features, plan.config, seed),
@@ -122,12 +139,39 @@ def tune(
     tried = study.run(fitness, hear)
     if kept is not None:
         add_evaluations(kept, tried)  # what a start before this one was cut too soon to add
-    found = [f"{name}={json.dumps(value)}" for name, value in tried.settings(tried.best).items()]
     _write_evaluations(tried, run / EVALUATIONS_FILE)
+    finals = final_round(fitness, tried, search, run / FINALISTS_FILE, on_round) if search.finalists else None
+    facts = _facts(plan, search, tried, _usual_loss(fitness), finals)
+    found = [f"{name}={json.dumps(value)}" for name, value in facts["found"].items()]
     replace_file(run / RECIPE_FILE, recipe_text(with_settings(plan.config, found)).encode())
-    facts = _facts(plan, search, tried, _usual_loss(fitness, axes))
     replace_file(run / SEARCH_FILE, (json.dumps(facts, indent=1) + "\n").encode())
     return facts
+
+
+def final_round(fitness: Fitness, tried: Tried, search: Search, path: Path, on_round: OnRound | None = None) -> Finals:
+    """Train the finalists and the recipe's own settings again, under the seeds that follow the search's.
+
+    Args:
+        fitness: of the search.
+        tried: all that it has evaluated.
+        search: how many finalists and seeds.
+        path: where their losses are kept, and taken from where they are there.
+        on_round: called before the first seed and after each.
+
+    Raises:
+        InputError: no candidate has a finite loss, or the file is damaged.
+    """
+    rows = well_spread(tried, search.finalists)
+    points = tried.points[rows]
+
+    def evaluate(seed: int) -> Reals:
+        again = replace(fitness, seed=seed)
+        return np.append(again(points), _usual_loss(again))
+
+    seeds = tuple(range(fitness.seed + 1, fitness.seed + 1 + search.finalist_seeds))
+    of = {"search": search.to_evaluate(), "seed": fitness.seed, "points": points.tolist()}
+    losses = train_again(path, of, seeds, evaluate, on_round)
+    return Finals(rows, seeds, losses[:, :-1], losses[:, -1])
 
 
 def short_training(config: Config, search: Search) -> Config:
@@ -153,7 +197,7 @@ def _fused(
     return fused
 
 
-def _usual_loss(fitness: Fitness, axes: tuple[Dimension, ...]) -> float:
+def _usual_loss(fitness: Fitness) -> float:
     """The fitness of the plan's own settings, for comparison."""
     usual = replace(fitness, axes=(), jobs=1)
     return float(usual(np.empty((1, 0)))[0])
@@ -169,7 +213,7 @@ def _write_evaluations(tried: Tried, path: Path) -> None:
     replace_file(path, text.getvalue().encode())
 
 
-def _facts(plan: Plan, search: Search, tried: Tried, usual: float) -> dict[str, Any]:
+def _facts(plan: Plan, search: Search, tried: Tried, usual: float, finals: Finals | None) -> dict[str, Any]:
     return {
         "format": 1,
         "recipe": plan.recipe,
@@ -180,10 +224,11 @@ def _facts(plan: Plan, search: Search, tried: Tried, usual: float) -> dict[str, 
         "axes": [asdict(axis) for axis in tried.axes],
         "evaluations": len(tried.losses),
         "unusable": int((~np.isfinite(tried.losses)).sum()),
-        "found": tried.settings(tried.best),
+        "found": tried.settings(tried.best if finals is None else finals.winner),
         "loss": float(tried.losses[tried.best]),
         "usual": {
             name: value for name, value in flat_settings(to_dict(plan.config)).items() if name in search.settings
         },
         "usual_loss": usual,
+        "finalists": None if finals is None else finals.facts(tried),
     }

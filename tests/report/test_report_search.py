@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,33 @@ from omsn.report.search import (
     caption_of,
     draw_convergence,
     draw_landscape,
+    finalists_table,
     found_table,
     read_search,
     write_search_report,
 )
+from omsn.report.style import INK, ORANGE
 
 RATE, DECAY = "training.classifier_learning_rate", "training.weight_decay"
+
+
+def made_up_finals() -> dict[str, object]:
+    """Two finalists and the recipe's own settings in three fresh orders; the second diverged in one."""
+    return {
+        "seeds": [1, 2, 3],
+        "usual_losses": [0.5, 0.6, 0.7],
+        "usual_mean_loss": 0.6,
+        "candidates": [
+            {"settings": {RATE: 0.00123, DECAY: 0.25}, "search_loss": 0.2, "losses": [0.3, 0.4, 0.8], "mean_loss": 0.5},
+            {"settings": {RATE: 0.05, DECAY: 0.5}, "search_loss": 0.1, "losses": [0.3, None, 0.9], "mean_loss": None},
+        ],
+    }
+
+
+def with_finals(folder: Path, **changed: object) -> Path:
+    path = made_up_search(folder) / "search.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"finalists": made_up_finals() | changed}))
+    return folder
 
 
 def made_up_search(folder: Path, *, n: int = 30, diverged: int = 3) -> Path:
@@ -63,6 +85,7 @@ def test_the_page_needs_nothing_but_itself(tmp_path: Path) -> None:
     assert "<script" not in page
     assert "http" not in page.replace("http://www.w3.org", "")
     assert page.count("<svg") == 2
+    assert "<h2>The finalists</h2>" not in page
     assert {path.name for path in (tmp_path / "figures").iterdir()} == {"convergence.png", "landscape.png"}
 
 
@@ -105,6 +128,46 @@ def test_every_candidate_with_a_loss_is_a_point_and_the_cross_is_the_best(tmp_pa
     for column, axes in enumerate(panels):
         assert np.isfinite(np.asarray(axes.collections[0].get_offsets(), dtype=float)[:, 1]).sum() == 27
         assert axes.lines[0].get_xydata() == pytest.approx(np.array([[run.values[best, column], run.losses[best]]]))
+
+
+def test_the_page_tells_what_won_and_what_was_luck(tmp_path: Path) -> None:
+    page = write_search_report(with_finals(tmp_path)).read_text()
+    cards = re.findall(r"<b>([0-9.,]+)</b>\s*<span>([^<]*)</span>", page)
+    assert cards[0] == ("0.5000", "mean of 3 fresh orders of the clips")
+    assert [value for value, _ in cards] == ["0.5000", "0.6000", "0.1000", "3"]
+    assert "<h2>The finalists</h2>" in page
+    assert "Nothing that was tried is better" not in page
+
+
+@pytest.mark.parametrize(("usual", "warned"), [(0.5, True), (None, False)])
+def test_finalists_no_better_than_the_usual(tmp_path: Path, usual: float | None, *, warned: bool) -> None:
+    page = write_search_report(with_finals(tmp_path, usual_mean_loss=usual)).read_text()
+    assert ("Nothing that was tried is better" in page) is warned
+
+
+def test_the_table_of_finalists(tmp_path: Path) -> None:
+    table = finalists_table(read_search(with_finals(tmp_path)))
+    assert table is not None
+    assert table.header == (RATE, DECAY, "loss in the search", "mean in fresh orders", "lowest", "highest")
+    assert table.rows == (
+        ("0.00123", "0.25", "0.2000", "0.5000", "0.3000", "0.8000"),
+        ("0.05", "0.5", "0.1000", "-", "0.3000", "-"),
+        ("in the recipe", "", "0.5000", "0.6000", "0.5000", "0.7000"),
+    )
+    assert table.marked == (0,)
+    assert finalists_table(read_search(made_up_search(tmp_path / "old"))) is None
+
+
+def test_finalists_are_drawn_with_their_spread_and_the_winner_in_its_own_colour(tmp_path: Path) -> None:
+    run = read_search(with_finals(tmp_path))
+    for axes, value in zip(draw_landscape(run).axes, (0.00123, 0.25), strict=True):
+        cross, spread, ring = axes.lines  # the finalist that diverged has no mean to draw
+        assert (cross.get_marker(), cross.get_color()) == ("x", INK)
+        assert spread.get_xydata() == pytest.approx(np.array([[value, 0.3], [value, 0.8]]))
+        assert ring.get_xydata() == pytest.approx(np.array([[value, 0.5]]))
+        assert ring.get_color() == spread.get_color() == ORANGE
+        assert axes.texts[0].get_text() == f"{value:.3g}"
+        assert axes.get_ylim()[1] > 0.8
 
 
 @pytest.mark.parametrize("missing", ["search.json", "evaluations.csv"])

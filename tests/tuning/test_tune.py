@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import optuna
 import pytest
 from optuna.storages import JournalStorage
@@ -21,7 +23,15 @@ from omsn.tuning.gazelle import GazelleSettings
 from omsn.tuning.study import Tried
 from omsn.tuning.tune import Search, recipe_text, tune
 
-SEARCH = Search((LEARNING_RATE,), GazelleSettings(population=3, iterations=2), steps=2, batch_size=8, held_out=0.25)
+SEARCH = Search(
+    (LEARNING_RATE,),
+    GazelleSettings(population=3, iterations=2),
+    steps=2,
+    batch_size=8,
+    held_out=0.25,
+    finalists=4,
+    finalist_seeds=3,
+)
 N_EVALUATIONS = 3 + 4 * 3 * 2
 
 
@@ -38,15 +48,62 @@ def run(plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_what_was_found_is_the_best_that_was_tried(run: Path) -> None:
+def test_every_evaluation_is_written_and_the_lowest_loss_told(run: Path) -> None:
     facts = json.loads((run / "search.json").read_text())
     with (run / "evaluations.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == facts["evaluations"] == N_EVALUATIONS
-    best = min(rows, key=lambda row: float(row["loss"]))
-    assert float(best["loss"]) == facts["loss"]
-    assert float(best[LEARNING_RATE]) == facts["found"][LEARNING_RATE]
+    assert min(float(row["loss"]) for row in rows) == facts["loss"]
     assert [row["iteration"] for row in rows] == ["0"] * 3 + ["1"] * 12 + ["2"] * 12
+
+
+def test_what_was_found_is_the_finalist_with_the_lowest_mean_in_fresh_orders(run: Path) -> None:
+    facts = json.loads((run / "search.json").read_text())
+    finals = facts["finalists"]
+    means = [one["mean_loss"] for one in finals["candidates"]]
+    assert finals["seeds"] == [1, 2, 3]
+    assert 1 < len(means) <= 4
+    assert means == sorted(np.mean(one["losses"]) for one in finals["candidates"])
+    assert finals["usual_mean_loss"] == np.mean(finals["usual_losses"])
+    assert facts["found"] == finals["candidates"][0]["settings"]
+    assert min(one["search_loss"] for one in finals["candidates"]) == facts["loss"]
+    assert facts["usual_loss"] not in finals["usual_losses"]  # the orders are others
+
+
+def test_without_finalists_the_lowest_loss_is_what_was_found(plan: Plan, run: Path, tmp_path: Path) -> None:
+    """A finished search takes other finalists, or none, without a new evaluation."""
+    shutil.copytree(run, tmp_path / "run")
+    heard: list[object] = []
+    facts = tune(
+        plan,
+        replace(SEARCH, finalists=0),
+        tmp_path / "run",
+        resume=True,
+        on_iteration=heard.append,
+        on_round=lambda done, seeds: heard.append((done, seeds)),
+    )
+    assert not heard
+    assert facts["finalists"] is None
+    with (run / "evaluations.csv").open(newline="") as file:
+        best = min(csv.DictReader(file), key=lambda row: float(row["loss"]))
+    assert facts["found"] == {LEARNING_RATE: float(best[LEARNING_RATE])}
+
+
+def test_finalists_that_were_cut_go_on(plan: Plan, run: Path, tmp_path: Path) -> None:
+    shutil.copytree(run, tmp_path / "run")
+    (tmp_path / "run" / "finalists.json").unlink()
+
+    def stop(done: int, seeds: int) -> None:
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        tune(plan, SEARCH, tmp_path / "run", resume=True, on_round=stop)
+    kept = json.loads((tmp_path / "run" / "finalists.json").read_text())
+    assert list(kept["losses"]) == ["1", "2"]
+    tune(plan, SEARCH, tmp_path / "run", resume=True)
+    for name in ("finalists.json", "search.json", "tuned.toml"):
+        assert (tmp_path / "run" / name).read_bytes() == (run / name).read_bytes()
 
 
 def test_the_recipe_holds_every_setting_and_what_was_found(plan: Plan, run: Path) -> None:
@@ -75,8 +132,10 @@ def test_a_finished_search_is_not_done_again(plan: Plan, run: Path) -> None:
     with pytest.raises(ConfigError, match="go on with --resume"):
         tune(plan, SEARCH, run)
     heard: list[Tried] = []
+    kept = (run / "finalists.json").stat().st_mtime_ns
     tune(plan, SEARCH, run, resume=True, on_iteration=heard.append)
     assert not heard
+    assert (run / "finalists.json").stat().st_mtime_ns == kept
 
 
 def test_evaluations_are_kept_in_a_storage_of_optuna(plan: Plan, run: Path, tmp_path: Path) -> None:
@@ -85,7 +144,7 @@ def test_evaluations_are_kept_in_a_storage_of_optuna(plan: Plan, run: Path, tmp_
     journal = JournalStorage(JournalFileBackend(str(tmp_path / "search.log")))
     study = optuna.load_study(storage=journal, study_name="kept")
     assert len(study.trials) == N_EVALUATIONS
-    assert study.best_params == facts["found"]
+    assert study.best_value == facts["loss"]
     assert (tmp_path / "kept" / "search.json").read_bytes() == (run / "search.json").read_bytes()
 
 
@@ -95,14 +154,12 @@ def test_a_finished_search_can_still_be_added_to_a_storage(plan: Plan, run: Path
 
 
 def test_another_search_in_the_same_folder(plan: Plan, run: Path) -> None:
-    other = Search((LEARNING_RATE,), SEARCH.gazelles, steps=3, batch_size=8, held_out=0.25)
     with pytest.raises(ConfigError, match="a search with other settings"):
-        tune(plan, other, run, resume=True)
+        tune(plan, replace(SEARCH, steps=3), run, resume=True)
 
 
 def test_two_settings_at_once(plan: Plan, tmp_path: Path) -> None:
-    search = Search((LEARNING_RATE, WEIGHT_DECAY), SEARCH.gazelles, steps=2, batch_size=8, held_out=0.25)
-    facts = tune(plan, search, tmp_path / "two")
+    facts = tune(plan, replace(SEARCH, settings=(LEARNING_RATE, WEIGHT_DECAY)), tmp_path / "two")
     assert set(facts["found"]) == {LEARNING_RATE, WEIGHT_DECAY}
     page = write_search_report(tmp_path / "two").read_text()
     assert "training.weight_decay" in page
@@ -112,6 +169,12 @@ def test_two_settings_at_once(plan: Plan, tmp_path: Path) -> None:
 def test_a_training_of_nothing(steps: int, batch_size: int) -> None:
     with pytest.raises(ConfigError, match=f"got {steps} steps of {batch_size} clips, expected at least 1 of each"):
         Search(steps=steps, batch_size=batch_size)
+
+
+@pytest.mark.parametrize(("finalists", "seeds"), [(-1, 8), (20, 0)])
+def test_a_final_round_of_nothing(finalists: int, seeds: int) -> None:
+    with pytest.raises(ConfigError, match=f"got {finalists} finalists under {seeds} seeds, expected at least 0"):
+        Search(finalists=finalists, finalist_seeds=seeds)
 
 
 def test_a_recipe_as_text_is_the_same_recipe(tmp_path: Path) -> None:
