@@ -28,7 +28,8 @@ MANIFEST_NAME = "manifest.csv"
 ENTRIES_FOLDER = "entries"
 CACHE_FORMAT = 1
 
-_KILLED = "killed its process, often for want of memory; run the same command again with fewer jobs to try it again"
+KILLED = "killed its process, often for want of memory; run the same command again with fewer jobs to try it again"
+"""Why a clip was left out whose process ended before it was done."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,7 @@ def _outcomes(
 ) -> Iterator[_Outcome]:
     work = partial(_prepare_clip, folder=folder, config=config)
     for number, outcome in run_tasks(work, clips, jobs=jobs, backend=backend):
-        yield outcome or _Outcome(clips[number].clip, reason=_KILLED)
+        yield outcome or _Outcome(clips[number].clip, reason=KILLED)
 
 
 def _prepare_clip(clip: Clip, folder: Path, config: PipelineConfig) -> _Outcome:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 from itertools import chain
 from operator import itemgetter
@@ -22,26 +22,38 @@ from omsn.media.video import Frame, Image
 
 TIME_BASE = Fraction(1, 90000)
 """Unit of the pictures' times: fine enough for every frame rate in use."""
-MP4_SOUND = frozenset({"aac", "mp3", "ac3", "eac3", "opus", "alac"})
-"""Codecs that an MP4 file can hold, and players play; other sound becomes AAC."""
+MP4_SOUND = frozenset({"aac", "mp3", "mp3float", "ac3", "eac3", "opus", "alac"})
+"""Codecs, by FFmpeg's names of their decoders, that an MP4 file can hold and players play; other sound becomes AAC."""
 AAC_HZ = 48000
 DEFAULT_RATE = Fraction(25)
 """Told to the encoder where the source does not say how fast its pictures are."""
 
-_X264 = {"preset": "veryfast", "crf": "23"}
+QUICK: Mapping[str, str] = {"preset": "veryfast", "crf": "23"}
+"""x264's options for a film to be looked at."""
+COMPACT: Mapping[str, str] = {"preset": "medium", "crf": "20"}
+"""x264's options for a small picture whose features are taken again."""
 _MPEG4 = {"b": "4000000"}
 
 
 TimedPacket = tuple[float, "av.Packet[Any]"]
 
 
-def write_film(path: Path, source: str | Path, pictures: Iterable[Frame]) -> None:
+def write_film(
+    path: Path,
+    source: str | Path,
+    pictures: Iterable[Frame],
+    *,
+    with_sound: bool = True,
+    x264: Mapping[str, str] = QUICK,
+) -> None:
     """Write pictures and the sound of a source as an MP4 file, in one pass; it appears whole or not at all.
 
     Args:
         path: the file; its folder is made.
         source: the file that the sound comes from; pictures have times on its clock.
         pictures: in order of time, all of one size; an odd side loses a row or column of pixels.
+        with_sound: False writes the pictures alone, whose times may then be on a clock of their own.
+        x264: the encoder's options.
 
     Raises:
         MediaError: the source cannot be read, or there is no picture.
@@ -51,30 +63,50 @@ def write_film(path: Path, source: str | Path, pictures: Iterable[Frame]) -> Non
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with open_container(source) as sounding, av.open(f"{FILE_PROTOCOL}{part}", "w", format="mp4") as target:
-            _write(target, sounding, source, iter(pictures))
+            tracks = _tracks(target, sounding, source, iter(pictures), with_sound, x264)
+            for _, packet in heapq.merge(*tracks, key=itemgetter(0)):
+                target.mux(packet)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
 
 
-def _write(target: OutputContainer, sounding: InputContainer, source: str | Path, pictures: Iterator[Frame]) -> None:
+def copies_sound(source: str | Path) -> bool:
+    """True where a film takes over the sound of a file as it is; False where it must be encoded anew, or is missing.
+
+    Raises:
+        MediaError: the source cannot be read.
+    """
+    with open_container(source) as sounding:
+        sound = find_sound(sounding)
+        return sound is not None and sound.codec_context.name in MP4_SOUND
+
+
+def _tracks(
+    target: OutputContainer,
+    sounding: InputContainer,
+    source: str | Path,
+    pictures: Iterator[Frame],
+    with_sound: bool,
+    x264: Mapping[str, str],
+) -> list[Iterator[TimedPacket]]:
+    """What goes into the film: its pictures, and its sound copied or encoded anew."""
     first = next(pictures, None)
     if first is None:
         raise MediaError(f"{source}: no picture to write; give a file with a picture or a sound")
-    picture, sound = find_picture(sounding), find_sound(sounding)
-    video = _add_video(target, first.image, (picture.average_rate if picture else None) or DEFAULT_RATE)
+    picture, sound = find_picture(sounding), find_sound(sounding) if with_sound else None
+    video = _add_video(target, first.image, (picture.average_rate if picture else None) or DEFAULT_RATE, x264)
     tracks = [_picture_packets(video, chain([first], pictures))]
     if sound is not None and sound.codec_context.name in MP4_SOUND:
         tracks.append(_copied_packets(target.add_stream_from_template(sound), sounding, sound))
     elif sound is not None:
         tracks.append(_aac_packets(target.add_stream("aac", rate=AAC_HZ, layout="mono"), source))
-    for _, packet in heapq.merge(*tracks, key=itemgetter(0)):
-        target.mux(packet)
+    return tracks
 
 
-def _add_video(target: OutputContainer, image: Image, rate: Fraction) -> av.VideoStream:
+def _add_video(target: OutputContainer, image: Image, rate: Fraction, x264: Mapping[str, str]) -> av.VideoStream:
     if "libx264" in av.codecs_available:
-        video = target.add_stream("libx264", rate=rate, options=_X264)
+        video = target.add_stream("libx264", rate=rate, options=dict(x264))
     else:
         video = target.add_stream("mpeg4", rate=rate, options=_MPEG4)
     height, width = image.shape[:2]
@@ -96,11 +128,14 @@ def _picture_packets(video: av.VideoStream, pictures: Iterable[Frame]) -> Iterat
 
 
 def _copied_packets(track: av.AudioStream, sounding: InputContainer, sound: av.AudioStream) -> Iterator[TimedPacket]:
-    """The sound as it is; what ends before the first picture is left out."""
+    """The sound as it is and as long; what ends before the first picture is left out."""
     zero_s = clock_zero_s(sounding)
+    end = None if sound.duration is None else (sound.start_time or 0) + sound.duration
     for packet in sounding.demux(sound):
         if packet.pts is None or packet.time_base is None or packet.dts is None:
             continue  # the empty packet at the end
+        if end is not None and packet.duration and packet.pts < end:
+            packet.duration = min(packet.duration, end - packet.pts)  # the last one is padded, in MP3 above all
         shift = round(zero_s / packet.time_base)
         packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
         if packet.pts + (packet.duration or 0) >= 0:

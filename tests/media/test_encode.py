@@ -11,7 +11,8 @@ import pytest
 from made_media import grey_levels, tone, write_media
 
 from omsn.errors import MediaError
-from omsn.media.encode import write_film
+from omsn.media.encode import COMPACT, copies_sound, write_film
+from omsn.media.probe import probe
 from omsn.media.sound import read_sound
 from omsn.media.video import Frame, read_frames
 
@@ -27,15 +28,17 @@ def test_no_pictures_are_refused_and_nothing_is_left(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
 
 
-@pytest.mark.parametrize("sound_start_s", [0.0, 0.4])
-def test_pictures_change_and_sound_and_times_stay(tmp_path: Path, sound_start_s: float) -> None:
+@pytest.mark.parametrize(("codec", "sound_start_s"), [("aac", 0.0), ("aac", 0.4), ("libmp3lame", 0.0)])
+def test_pictures_change_and_sound_and_times_stay(tmp_path: Path, codec: str, sound_start_s: float) -> None:
     source = write_media(
         tmp_path / "a.mp4",
         tone(2.0),
         grey_levels(48),
+        codec=codec,
         frame_rate=Fraction(24000, 1001),
         sound_start_s=sound_start_s,
     )
+    assert copies_sound(source)
     write_film(tmp_path / "new" / "b.mp4", source, darker(source))
     before, after = list(read_frames(source)), list(read_frames(tmp_path / "new" / "b.mp4"))
     assert [frame.time_s for frame in after] == pytest.approx([frame.time_s for frame in before], abs=1e-4)
@@ -50,11 +53,21 @@ def test_pictures_change_and_sound_and_times_stay(tmp_path: Path, sound_start_s:
 def test_sound_that_mp4_cannot_hold_is_encoded_anew_in_step(tmp_path: Path, suffix: str, codec: str) -> None:
     samples = np.concatenate([np.zeros(24000, np.float32), tone(0.5), np.zeros(24000, np.float32)])
     source = write_media(tmp_path / f"a.{suffix}", np.stack([samples, samples]), grey_levels(36), codec=codec)
+    assert not copies_sound(source)
     write_film(tmp_path / "b.mp4", source, darker(source))
     sound, copied = read_sound(source, 48000).samples, read_sound(tmp_path / "b.mp4", 48000).samples
     loud = [np.flatnonzero(np.abs(one) > 0.1) / 48000 for one in (sound, copied)]
     assert loud[1][0] == pytest.approx(loud[0][0], abs=0.03)
     assert loud[1][-1] == pytest.approx(loud[0][-1], abs=0.03)
+
+
+def test_pictures_alone_on_a_clock_of_their_own(tmp_path: Path) -> None:
+    source = write_media(tmp_path / "a.mp4", tone(1.0), grey_levels(25))
+    later = (Frame(frame.image, frame.time_s - 0.4) for frame in read_frames(source, start_s=0.4))
+    write_film(tmp_path / "b.mp4", source, later, with_sound=False, x264=COMPACT)
+    assert [frame.time_s for frame in read_frames(tmp_path / "b.mp4")] == pytest.approx(np.arange(15) / 25, abs=1e-4)
+    assert not probe(tmp_path / "b.mp4").has_audio
+    assert not copies_sound(tmp_path / "b.mp4")
 
 
 def test_a_film_without_sound_and_with_odd_sides(tmp_path: Path) -> None:
