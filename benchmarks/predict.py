@@ -38,6 +38,8 @@ from omsn.types import Prediction
 
 GOAL_SPEED = 8.0
 """Seconds of 720p film that one process answers in a second, from file to answer."""
+CORES = 2
+"""Cores that the goal is set for; the threads of the decoder work beside the calling one."""
 GOAL_MEMORY_MIB = 1024.0
 """Peak of the process, for the longest film."""
 GOAL_GROWTH = 1.1
@@ -100,6 +102,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="write the figures as JSON")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    cv2.setNumThreads(1)
     clips = sorted((Path(os.environ["OMSN_DATA"]) / "ravdess" / "video").rglob("*.mp4"))[: arguments.clips]
     rows = [Row("programs that wanted a core in the last minute", os.getloadavg()[0], "")]
     print(rows[0])
@@ -138,13 +141,15 @@ def stage_rows(checkpoint: Path, clips: Sequence[Path]) -> Iterator[Row]:
     recognizer = Recognizer(checkpoint)
     recognizer.predict(clips[0])  # the first call loads what the others find loaded
     predictions: list[Prediction] = []
-    before_s = time.process_time()
+    process_s, thread_s = time.process_time(), time.thread_time()
     with profiling() as profile:
         total_s = seconds(lambda: predictions.extend(map(recognizer.predict, clips)))
-    processor_s, film_s = time.process_time() - before_s, sum(map(duration_s, clips))
+    process_s, thread_s = time.process_time() - process_s, time.thread_time() - thread_s
+    film_s = sum(map(duration_s, clips))
     name = f"{len(clips)} clips of {film_s / len(clips):.1f} s, 720p: from file to answer, one process"
     yield Row(name, film_s / total_s, "x", GOAL_SPEED)
-    yield Row("  the same by processor time, whatever else runs", film_s / processor_s, "x")
+    yield Row("  by processor time of all threads, whatever else runs", film_s / process_s, "x", GOAL_SPEED / CORES)
+    yield Row("  by processor time of the calling thread", film_s / thread_s, "x", GOAL_SPEED)
     elsewhere_s = max(total_s - sum(profile.seconds.values()), 0.0)
     for stage, spent_s in [*profile.seconds.items(), ("everything else", elsewhere_s)]:
         yield Row(f"  {stage}", film_s / max(spent_s, 1e-9), "x")
@@ -235,8 +240,8 @@ def memory_rows(checkpoint: Path, films: Sequence[Path]) -> Iterator[Row]:
         peaks_mib.append(ran.peak_mib)
         name = f"omsn predict, a film of {film_s / 60:.1f} min"
         yield Row(f"{name}: peak memory", ran.peak_mib, "MiB", GOAL_MEMORY_MIB)
-        yield Row(f"{name}: speed", film_s / ran.wall_s, "x")
-        yield Row(f"{name}: by processor time", film_s / ran.processor_s, "x")
+        yield Row(f"{name}: speed", film_s / ran.wall_s, "x", GOAL_SPEED)
+        yield Row(f"{name}: by processor time", film_s / ran.processor_s, "x", GOAL_SPEED / CORES)
     yield Row("peak memory, longest film to shortest", peaks_mib[-1] / peaks_mib[0], "times", GOAL_GROWTH)
 
 

@@ -67,6 +67,7 @@ class Model:
         enrolment_digest: of their content, in whatever order; empty where there are none.
         baseline: absolute path of a neutral clip of the person; see ``Recognizer``.
         baseline_digest: of its content; empty where there is none.
+        decoder_threads: see ``Recognizer``.
     """
 
     checkpoint: Path
@@ -76,6 +77,7 @@ class Model:
     enrolment_digest: str = ""
     baseline: Path | None = None
     baseline_digest: str = ""
+    decoder_threads: int = 2
 
     @staticmethod
     def of(
@@ -157,7 +159,8 @@ def predict_batch(
         names: as the user gave them.
         model: loaded once in each process.
         output: what to write; None writes nothing.
-        jobs: processes, each on one thread from then on; for one and no backend, this process.
+        jobs: processes, each on one thread from then on; for one and no backend, this process, and the decoder's
+            threads beside it.
         backend: see ``omsn.workers.run_tasks``.
         on_step: called with (files done, files to do, name of the file that was done); in this process also within a
             long file, with its share that is done, and the time in it behind its name.
@@ -167,6 +170,8 @@ def predict_batch(
         MediaError: a file of the model's enrolment cannot be read.
         InputError: the folder cannot be written to, there is no such backend or cluster, or the enrolment is of no use.
     """
+    alone = jobs == 1 and backend is None
+    model = model if alone else replace(model, decoder_threads=1)
     _recognizer(model)
     found = find_media(names) if output is None else _without_films_of(output, find_media(names))
     folder = AnswerFolder(output.folder, found.files, output.formats, model.facts()) if output else None
@@ -175,7 +180,7 @@ def predict_batch(
     if folder is not None:
         folder.begin(to_do)
     paths = [file.path.absolute() for file in to_do]
-    within = _Within(on_step, paths) if on_step is not None and jobs == 1 and backend is None else None
+    within = _Within(on_step, paths) if on_step is not None and alone else None
     ended = run_tasks(partial(_answer, model=model, within=within), paths, jobs=jobs, backend=backend)
     for steps, (number, answer) in enumerate(ended, start=1):
         file = to_do[number]
@@ -267,12 +272,14 @@ def _recognizer(model: Model) -> Recognizer:
 @lru_cache(maxsize=1)
 def _load(model: Model) -> Recognizer:
     # Threads of processes side by side would fight for the same cores; and sums by one thread come out the same in
-    # whatever process, so that answers do not depend on the number of jobs.
+    # whatever process, so that answers do not depend on the number of jobs; save where FFmpeg makes up parts of damaged
+    # pictures, which its one and its two decoder threads do differently.
     # OpenCV's threads are the worst: on a busy machine of two cores, two of them took four times as long as one.
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
     threadpool_limits(limits=1)
-    return Recognizer(model.checkpoint, model.normalisation, model.enrolment, model.baseline)
+    threads = model.decoder_threads
+    return Recognizer(model.checkpoint, model.normalisation, model.enrolment, model.baseline, decoder_threads=threads)
 
 
 def _finish(file: MediaFile, answer: Prediction | str, folder: AnswerFolder | None) -> Prediction | str:

@@ -39,32 +39,44 @@ def prepare(
     settings: options.Settings = None,
     jobs: options.Jobs = 1,
     backend: options.Backend = None,
+    keep: options.KeepFaces = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Find a corpus's clips and compute their features; started again, it goes on where it was.
 
     Example: omsn prepare RAVDESS --corpus ravdess --out cache --jobs 2
     """
+    from omsn.data.compact import check_folder, keep_faces
     from omsn.data.prepare import prepare as prepare_clips
     from omsn.recipes import load_config
 
     config = load_config(recipe, settings or ())
     found = options.find_corpus(corpus, folder, template=template, channel=channel, name=name)
+    workers = backend.value if backend else None
+    if keep is not None:
+        check_folder(keep, (folder, out_), config.pipeline)
     with terminal.progress("clips") as step:
         prepared = prepare_clips(
-            found.clips,
-            out_,
-            config.pipeline,
-            jobs=jobs,
-            backend=backend.value if backend else None,
-            on_step=lambda n, m: step(n, m, ""),
+            found.clips, out_, config.pipeline, jobs=jobs, backend=workers, on_step=lambda n, m: step(n, m, "")
         )
+    kept = None
+    if keep is not None:
+        with terminal.progress("faces") as step:
+            kept = keep_faces(
+                prepared.clips,
+                folder,
+                keep,
+                config.pipeline,
+                jobs=jobs,
+                backend=workers,
+                on_step=lambda n, m: step(n, m, ""),
+            )
     skipped = (*found.skipped, *prepared.skipped)
     if as_json:
-        terminal.print_json(terminal.prepared_facts(prepared, skipped))
+        terminal.print_json(terminal.prepared_facts(prepared, skipped, kept))
     else:
-        terminal.print_prepared(prepared, skipped)
-    if prepared.skipped:
+        terminal.print_prepared(prepared, skipped, kept)
+    if prepared.skipped or (kept and kept.skipped):
         raise typer.Exit(1)
 
 
@@ -108,6 +120,7 @@ def train(
     normalise: options.Normalise = None,
     modality: options.Modality = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
+    calibrate_by: options.CalibrateBy = None,
     recipe: options.Recipe = "default",
     settings: options.Settings = None,
     as_json: options.AsJson = False,
@@ -126,7 +139,12 @@ def train(
     )
     total = plan.config.training.epochs
     with terminal.progress("epochs") as step:
-        metrics = train_one(plan, out_, on_epoch=lambda epoch: step(epoch.number, total, f"loss {epoch.loss:.3f}"))
+        metrics = train_one(
+            plan,
+            out_,
+            calibrate_by=calibrate_by,
+            on_epoch=lambda epoch: step(epoch.number, total, f"loss {epoch.loss:.3f}"),
+        )
     terminal.print_metrics(metrics, write_report(out_), as_json)
     if not as_json:
         terminal.out.print(f"checkpoint: {out_ / CHECKPOINT_FOLDER}")
@@ -163,7 +181,7 @@ def predict(
     files: Annotated[
         list[Path], typer.Argument(help="Video or sound files, folders of them, patterns like 'a/*.mp4'.")
     ],
-    checkpoint: Annotated[Path, typer.Option(help="Folder that omsn train wrote.")],
+    checkpoint: options.CheckpointOption = None,
     normalise: options.NormaliseFiles = None,
     enrol: options.Enrol = None,
     baseline: options.Baseline = None,
@@ -192,8 +210,10 @@ def predict(
     with profiling() if profile else nullcontext() as measured, terminal.progress("files") as step:
         with timed("load libraries"):
             from omsn.batch import Model, predict_batch
+            from omsn.models.checkpoint import shipped_checkpoint
         output = options.output_of(out_, formats, overlay=overlay, plot=plot, resume=resume)
-        model = Model.of(checkpoint, normalise.value if normalise else None, enrol or (), baseline)
+        trained = checkpoint or shipped_checkpoint()
+        model = Model.of(trained, normalise.value if normalise else None, enrol or (), baseline)
         batch = predict_batch(files, model, output, jobs=jobs, backend=backend.value if backend else None, on_step=step)
     if as_json:
         terminal.print_json(batch.to_dict())
@@ -214,6 +234,8 @@ def tune(
     population: Annotated[int, typer.Option(help="Gazelles.")] = 50,
     iterations: Annotated[int, typer.Option(help="Each evaluates four candidates a gazelle.")] = 100,
     steps: Annotated[int, typer.Option(help="Training steps of a candidate.")] = 40,
+    finalists: Annotated[int, typer.Option(help="Best candidates to train again in other orders; 0 for none.")] = 20,
+    finalist_seeds: Annotated[int, typer.Option(help="Orders of the clips that finalists are trained in.")] = 8,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the search in --out.")] = False,
     storage: Annotated[
         str | None, typer.Option(help="Keep evaluations for Optuna too: journal:FILE, sqlite:///FILE, postgresql://...")
@@ -239,7 +261,13 @@ def tune(
     plan = options.plan_of(
         cache, HELD_OUT, str(seed), recipe=recipe, settings=options.with_options(settings, normalise, modality)
     )
-    wanted = Search(tuple(search.split(",")), GazelleSettings(population, iterations), steps)
+    wanted = Search(
+        tuple(search.split(",")),
+        GazelleSettings(population, iterations),
+        steps,
+        finalists=finalists,
+        finalist_seeds=finalist_seeds,
+    )
     epochs, candidates = plan.config.training.epochs, wanted.gazelles.n_evaluations
     with terminal.progress("search") as step:
         facts = search_settings(
@@ -251,6 +279,7 @@ def tune(
             storage=storage,
             on_epoch=lambda one: step(one.number, epochs, f"training the encoders, loss {one.loss:.3f}"),
             on_iteration=lambda tried: step(len(tried.losses), candidates, f"lowest loss {tried.lowest:.4f}"),
+            on_round=lambda done, orders: step(done, orders, "training the finalists again, each in other orders"),
         )
     page = write_search_report(out_)
     if as_json:
@@ -260,14 +289,19 @@ def tune(
 
 
 @app.command()
-def info(checkpoint: options.CheckpointPath, as_json: options.AsJson = False) -> None:
-    """Tell what a checkpoint is: labels, features, who trained it, its scores, its licence.
+def info(
+    checkpoint: Annotated[
+        Path | None, typer.Argument(help="Folder that omsn train wrote; where not given, the package's own weights.")
+    ] = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Tell what a checkpoint is: labels, features, who trained it, its scores, its temperature, its licence.
 
     Example: omsn info runs/model/checkpoint
     """
-    from omsn.models.checkpoint import describe, load_checkpoint
+    from omsn.models.checkpoint import describe, load_checkpoint, shipped_checkpoint
 
-    facts = describe(load_checkpoint(checkpoint))
+    facts = describe(load_checkpoint(checkpoint or shipped_checkpoint()))
     if as_json:
         terminal.print_json(facts)
     else:

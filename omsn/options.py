@@ -67,10 +67,29 @@ Jobs = Annotated[
         "else knows what the machine has to spare; results are the same with any number.",
     ),
 ]
+KeepFaces = Annotated[
+    Path | None,
+    typer.Option(
+        "--keep-faces",
+        metavar="FOLDER",
+        help="Write a compact copy of the corpus too: small films of faces with their sound. omsn prepare reads it.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Out = Annotated[Path, typer.Option("--out", help="Folder to write.")]
 Cache = Annotated[Path, typer.Argument(help="Folder that omsn prepare wrote.")]
 CheckpointPath = Annotated[Path, typer.Argument(help="Folder that omsn train wrote (RUN/checkpoint).")]
+CheckpointOption = Annotated[
+    Path | None,
+    typer.Option("--checkpoint", help="Folder that omsn train wrote; where not given, the package's own weights."),
+]
+CalibrateBy = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="RUN",
+        help="A finished omsn crossval with the same settings: the checkpoint takes the temperature that it found.",
+    ),
+]
 Modality = Annotated[ModalityName | None, typer.Option(help="What the model is given.")]
 Normalise = Annotated[
     NormalisationName | None,

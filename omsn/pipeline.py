@@ -19,8 +19,6 @@ from omsn.preprocess.noise_gate import gate_noise
 from omsn.preprocess.speech import trim_silence
 from omsn.types import Clip, LandmarkTrack, Sample, Sound, Stream
 
-MAX_FRAME_RATE_HZ = 30.0
-"""Pictures are read at this rate at most; faster video adds no expression."""
 MAX_DRIFT_S = 0.5
 """Sound and landmarks of one trial that differ more than this in length do not belong together."""
 
@@ -76,7 +74,7 @@ def face_of(clip: Clip, config: PipelineConfig) -> LandmarkTrack:
         given = read_landmarks(clip.landmarks, rate)
         _check_together(clip, given, rate)
         return given.between(clip.start_s, clip.end_s)
-    return track_main_face(read_frames(clip.video, MAX_FRAME_RATE_HZ, clip.start_s, clip.end_s), config.faces)
+    return track_main_face(read_frames(clip.video, config.video.rate_hz, clip.start_s, clip.end_s), config.faces)
 
 
 def _has_sound(clip: Clip) -> bool:

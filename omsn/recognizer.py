@@ -20,10 +20,11 @@ from omsn.features.neutral import RestingFace
 from omsn.features.normalise import SampleStatistics, SampleSums, leave_out
 from omsn.labels import LabelSet
 from omsn.media.probe import probe
-from omsn.models.checkpoint import check_columns, load_checkpoint, mode_for
+from omsn.models.checkpoint import check_columns, load_checkpoint, mode_for, shipped_checkpoint
 from omsn.models.losses import probabilities_of
 from omsn.people import Enrolment, enrolled, standardised
 from omsn.timing import timed
+from omsn.training.calibration import tempered
 from omsn.types import Prediction, Sample, Window
 from omsn.windows import OnTime, View, views_of
 
@@ -33,15 +34,17 @@ class Recognizer:
 
     def __init__(
         self,
-        checkpoint: str | Path,
+        checkpoint: str | Path | None = None,
         normalisation: Normalisation | None = None,
         enrolment: Sequence[str | Path] = (),
         baseline: str | Path | None = None,
+        *,
+        decoder_threads: int = 2,
     ) -> None:
         """Load a checkpoint once, and describe the files that tell of a person.
 
         Args:
-            checkpoint: folder that ``omsn train`` wrote.
+            checkpoint: folder that ``omsn train`` wrote; None takes the weights that the package carries.
             normalisation: ``enrolled`` standardises by the frames of the enrolment and of the file so far, ``none`` by
                 the training part; None takes the checkpoint's mode, and any other is logged as a warning.
             enrolment: files of the person in all files to come, of many emotions and no known one. Without them,
@@ -50,15 +53,20 @@ class Recognizer:
                 its distances and angles, are measured from what it shows there, instead of from the start or the usual
                 look of the face in each file. ``enrolled`` takes it as one more file of the enrolment, voice and face.
                 ``none`` leaves the sound as it is: moving each voice by its neutral clip did harm.
+            decoder_threads: threads that decode each file's pictures ahead, while the caller's looks at one; 1 decodes
+                on the caller's, best where other processes keep all cores busy. Answers do not depend on them, save
+                where a picture is damaged.
 
         Raises:
-            CheckpointError: it is missing, damaged, or does not fit this version of OMSN.
+            CheckpointError: it is missing, damaged, or does not fit this version of OMSN; or none is named, and this
+                build of the package carries none.
             MediaError: a file of the enrolment, or the baseline, cannot be read.
             InputError: one has neither sound nor a face, or the mode has no use for an enrolment or a neutral voice.
         """
         with timed("load model"):
-            self._trained = load_checkpoint(Path(checkpoint))
+            self._trained = load_checkpoint(shipped_checkpoint() if checkpoint is None else Path(checkpoint))
         self._pipeline = self._trained.config.pipeline
+        self._decoder_threads = decoder_threads
         columns = audio_columns(self._pipeline.audio), face_columns(self._pipeline.video)
         check_columns(self._trained, *columns)
         self._statistics = SampleStatistics.from_arrays(self._trained.statistics)
@@ -124,7 +132,8 @@ class Recognizer:
     def _views(self, path: str | Path, on_time: OnTime | None = None) -> Iterator[tuple[View, ...]]:
         """The windows of a file that has a sound or a face somewhere."""
         nothing = True
-        for views in views_of(path, self._pipeline, self._resting, on_time):
+        windows = views_of(path, self._pipeline, self._resting, on_time, decoder_threads=self._decoder_threads)
+        for views in windows:
             nothing = nothing and not any(modalities_of(view.sample) for view in views)
             yield views
         if nothing:
@@ -143,7 +152,7 @@ class Recognizer:
         inputs = pad_batch([leave_out(sample, training.left_out) for sample in samples], training.modality)
         with timed("network"), torch.no_grad():
             probabilities = probabilities_of(self._trained.network(inputs), training.loss)  # (B, K)
-        return [tuple(row) for row in probabilities.tolist()]
+        return [tuple(row) for row in tempered(probabilities.numpy(), self._trained.temperature).tolist()]
 
 
 def modalities_of(sample: Sample) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from rich.table import Column, Table
 
 if TYPE_CHECKING:
     from omsn.batch import Batch
+    from omsn.data.compact import FaceCopy
     from omsn.data.corpora import Skipped
     from omsn.data.prepare import Prepared
     from omsn.types import Prediction
@@ -26,6 +27,7 @@ out, err = Console(soft_wrap=True), Console(stderr=True, soft_wrap=True)
 
 MAX_LISTED = 20
 """Skipped or failed files that a command lists; all of them are counted."""
+MEGABYTE = 1_000_000
 METRIC_NAMES = {
     "war": "WAR (accuracy)",
     "uar": "UAR",
@@ -67,9 +69,9 @@ def print_json(value: object) -> None:
     out.print(json.dumps(value, indent=1), markup=False, highlight=False)
 
 
-def prepared_facts(prepared: Prepared, skipped: Sequence[Skipped]) -> dict[str, Any]:
-    """What became of a corpus' clips, and what the cache holds now, ready for JSON."""
-    return {
+def prepared_facts(prepared: Prepared, skipped: Sequence[Skipped], kept: FaceCopy | None) -> dict[str, Any]:
+    """What became of a corpus' clips, and what the cache and the compact copy hold now, ready for JSON."""
+    facts = {
         "prepared": prepared.made,
         "reused": prepared.reused,
         "skipped": len(skipped),
@@ -80,11 +82,24 @@ def prepared_facts(prepared: Prepared, skipped: Sequence[Skipped]) -> dict[str, 
         "dropped_clips": prepared.dropped,
         "skipped_files": [{"path": skip.path, "reason": skip.reason} for skip in skipped],
     }
+    return facts | ({} if kept is None else {"kept_faces": _copy_facts(kept)})
 
 
-def print_prepared(prepared: Prepared, skipped: Sequence[Skipped]) -> None:
+def _copy_facts(kept: FaceCopy) -> dict[str, Any]:
+    return {
+        "folder": str(kept.folder),
+        "copied": kept.made,
+        "reused": kept.reused,
+        "original_bytes": kept.original_bytes,
+        "copied_bytes": kept.copied_bytes,
+        "times_smaller": round(kept.times_smaller, 2),
+        "skipped_clips": [{"path": skip.path, "reason": skip.reason} for skip in kept.skipped],
+    }
+
+
+def print_prepared(prepared: Prepared, skipped: Sequence[Skipped], kept: FaceCopy | None) -> None:
     """The counts; emotions one by one, so that a misspelt one is seen; clips that the cache held and no longer does."""
-    facts = prepared_facts(prepared, skipped)
+    facts = prepared_facts(prepared, skipped, None)
     told = f"{prepared.made} clips prepared, {prepared.reused} reused, {len(skipped)} skipped -> {prepared.cache}"
     if prepared.dropped:
         told += f"; replaces an index of {prepared.former} clips, {prepared.dropped} of which are no longer in it"
@@ -92,6 +107,16 @@ def print_prepared(prepared: Prepared, skipped: Sequence[Skipped]) -> None:
     out.print(shown(told))
     out.print(shown(f"emotions: {emotions}; speakers: {facts['speakers']}"))
     print_skipped(skipped)
+    if kept is not None:
+        _print_copy(kept)
+
+
+def _print_copy(kept: FaceCopy) -> None:
+    """The counts of a compact copy, and its size against the original's."""
+    sizes = f"{kept.original_bytes / MEGABYTE:.1f} MB -> {kept.copied_bytes / MEGABYTE:.1f} MB"
+    told = f"faces: {kept.made} clips copied, {kept.reused} reused, {len(kept.skipped)} skipped -> {kept.folder}"
+    out.print(shown(f"{told}; {sizes}, {kept.times_smaller:.1f} times smaller"), highlight=False)
+    print_skipped(kept.skipped)
 
 
 def print_skipped(skipped: Sequence[Skipped]) -> None:
@@ -119,6 +144,8 @@ def print_scores(metrics: Mapping[str, Any], page: Path | None) -> None:
         low, high = scores[name]["interval"]
         row = [title, _number(scores[name]["pooled"]), f"{low:.3f} to {high:.3f}" if low is not None else "-"]
         table.add_row(*row, *([_number(baseline["scores"][name]["pooled"])] if baseline else []))
+    if metrics.get("calibrated"):
+        table.add_row("the same, temperature-scaled", _number(metrics["calibrated"]["after"]["ece"]["pooled"]), "-")
     out.print(table)
     for leak in metrics.get("protocol", {}).get("leaks", ()):
         err.print(f"[yellow]leak:[/yellow] {leak}", highlight=False)
@@ -187,8 +214,19 @@ def print_batch(batch: Batch, folder: Path | None) -> None:
 
 def print_search(facts: Mapping[str, Any], recipe: Path, page: Path) -> None:
     """What a search found, against the recipe's own settings."""
-    print_facts({"found": facts["found"], "loss": facts["loss"], "loss of the recipe's own": facts["usual_loss"]})
-    if facts["loss"] >= facts["usual_loss"]:
+    finals = facts["finalists"]
+    if finals is None:
+        loss, usual = facts["loss"], facts["usual_loss"]
+        told = {"loss": loss, "loss of the recipe's own": usual}
+    else:
+        loss, usual = finals["candidates"][0]["mean_loss"], finals["usual_mean_loss"]
+        told = {
+            f"mean loss in {len(finals['seeds'])} fresh orders": loss,
+            "mean loss of the recipe's own": usual,
+            "lowest loss of the search, in one order": facts["loss"],
+        }
+    print_facts({"found": facts["found"], **told})
+    if usual is not None and loss >= usual:
         err.print("[yellow]warning:[/yellow] nothing that was tried is better than the recipe's own settings")
     out.print(f"recipe: {recipe}\nreport: {page}", highlight=False)
 

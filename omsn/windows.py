@@ -24,8 +24,8 @@ from omsn.features.face import face_columns, hog_of_face, hog_rows_stream
 from omsn.features.neutral import RestingFace
 from omsn.media.probe import MediaInfo, probe
 from omsn.media.sound import sound_blocks
-from omsn.media.video import Frame, NearestPicker, read_frames
-from omsn.pipeline import MAX_FRAME_RATE_HZ, clean_sound, face_stream
+from omsn.media.video import Frame, read_frames
+from omsn.pipeline import clean_sound, face_stream
 from omsn.preprocess.face_track import MIN_IOU, FaceFollower, tracks_of
 from omsn.preprocess.keyframes import select_keyframes
 from omsn.preprocess.speaker import speaking_face
@@ -77,6 +77,8 @@ def views_of(
     config: PipelineConfig,
     resting: RestingFace | None = None,
     on_time: OnTime | None = None,
+    *,
+    decoder_threads: int = 1,
 ) -> Iterator[tuple[View, ...]]:
     """The faces of each window, main face first, as soon as the file is read so far.
 
@@ -85,6 +87,7 @@ def views_of(
         config: what the features are.
         resting: what the face of track 0 measures at rest; None takes what it shows.
         on_time: told how far it is, whenever a picture or a piece of sound is read.
+        decoder_threads: the ``threads`` of ``read_frames``.
 
     Yields:
         For each window its views, one at least: one without a face where there is none.
@@ -96,7 +99,7 @@ def views_of(
     info = probe(path)
     held, describer = _Held(config, info), _Describer(str(path), config, resting)
     start_s, due_s = 0.0, WHOLE_S
-    for piece in _in_step(path, info, config):
+    for piece in _in_step(path, info, config, decoder_threads):
         while _time_of(piece) >= due_s:
             yield describer.views(held, start_s, start_s + WINDOW_S)
             start_s, due_s = start_s + HOP_S, max(WHOLE_S, start_s + HOP_S + WINDOW_S)
@@ -104,7 +107,6 @@ def views_of(
         held.add(piece)
         if on_time is not None:
             on_time(held.end_s, info.duration_s)
-    held.finish()
     if held.end_s <= WHOLE_S:
         yield describer.views(held, 0.0, inf)
         return
@@ -113,11 +115,14 @@ def views_of(
         start_s += HOP_S
 
 
-def _in_step(path: str | Path, info: MediaInfo, config: PipelineConfig) -> Iterator[Frame | Sound]:
+def _in_step(
+    path: str | Path, info: MediaInfo, config: PipelineConfig, decoder_threads: int
+) -> Iterator[Frame | Sound]:
     """Pictures and pieces of sound in order of time; each track is read by itself, however the two interleave."""
     tracks: list[Iterator[Frame | Sound]] = []
     if info.has_video:
-        tracks.append(timed_steps("decode picture", read_frames(path, MAX_FRAME_RATE_HZ)))
+        frames = read_frames(path, config.video.rate_hz, threads=decoder_threads)
+        tracks.append(timed_steps("decode picture", frames))
     if info.has_audio:
         tracks.append(timed_steps("decode sound", sound_blocks(path, config.audio.rate_hz)))
     return heapq.merge(*tracks, key=_time_of)
@@ -152,7 +157,6 @@ class _Held:
         self._config = config
         self._follower = FaceFollower(config.faces) if info.has_video else None
         self._sounds, self._seen, self._hog = deque[Sound](), deque[_Seen](), deque[_Seen]()
-        self._for_hog = NearestPicker[tuple[Frame, Mapping[int, Floats]]](config.video.rate_hz)
 
     def add(self, piece: Frame | Sound) -> None:
         """Take the next picture or piece of sound."""
@@ -164,11 +168,7 @@ class _Held:
             self._seen.append(_Seen(piece.time_s, faces))
             self.end_s = max(self.end_s, piece.time_s)
             if self._config.video.hog:
-                self._add_hog(self._for_hog.push(piece.time_s, (piece, faces)))
-
-    def finish(self) -> None:
-        """After the last piece."""
-        self._add_hog(self._for_hog.last())
+                self._add_hog(piece, faces)
 
     def forget_before(self, time_s: float) -> None:
         """Drop what no window to come needs."""
@@ -200,10 +200,8 @@ class _Held:
             for number, track in tracks
         ]
 
-    def _add_hog(self, picked: tuple[Frame, Mapping[int, Floats]] | None) -> None:
-        if picked is None:
-            return
-        (frame, faces), bilateral = picked, self._config.faces.bilateral
+    def _add_hog(self, frame: Frame, faces: Mapping[int, Floats]) -> None:
+        bilateral = self._config.faces.bilateral
         with timed("face features"):
             rows = {n: hog_of_face(frame.image, points, bilateral=bilateral) for n, points in faces.items()}
         self._hog.append(_Seen(frame.time_s, rows))

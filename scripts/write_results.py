@@ -15,6 +15,10 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ablation_section import PREFIX as ABLATION
+from ablation_section import ablation_section
+from leak_section import PICTURE, leak_picture, leak_section
+from leak_section import PREFIX as LEAK
 from optimizer_section import optimizer_section
 
 from omsn.errors import InputError
@@ -26,6 +30,7 @@ from omsn.report.run import METRICS_FILE, Headline, RunMetrics, parse_metrics, r
 from omsn.report.tables import (
     NONE,
     Table,
+    calibration_table,
     class_table,
     headline_table,
     percent,
@@ -64,6 +69,9 @@ INTRODUCTION = """\
   unlabelled clips, those under test among them: it is transductive, and its numbers stand apart.
 - **Leaks** marks protocols whose test speakers are learnt from too. Their numbers do not say how the model does on
   new people.
+- **ECE** is the expected calibration error: how far the probability of the named class lies from how often it is
+  right. **Scaled** is after one temperature, which is fitted on the answers to other speakers than those that are
+  scaled; it is missing where there are no others (one fold, shared speakers) and in runs recorded without it.
 - The SVM (radial kernel, on statistics of each clip's features) was trained and tested on the same folds.
 """
 
@@ -92,6 +100,9 @@ def main(arguments: Sequence[str], root: Path = ROOT) -> int:
         readme = put_between_markers((root / README).read_text(encoding="utf-8"), readme_table(runs))
         replace_file(root / PAGE, results_page(runs, optimizer_section(root)).encode())
         replace_file(root / README, readme.encode())
+        picture = leak_picture(by_name(runs))
+        if picture is not None:
+            replace_file(root / PICTURE, picture.encode())
     except (InputError, OSError) as error:
         print(f"results: {error}", file=sys.stderr)
         return 1
@@ -136,11 +147,16 @@ def read_recorded(folder: Path) -> tuple[Recorded, ...]:
         except ValueError as error:
             raise InputError(f"{path}: not JSON ({error}); record the run again") from error
         metrics = parse_metrics(content, str(path))
-        runs.append(Recorded(path.stem, metrics, changed_settings(metrics, content.get("config", {}))))
+        runs.append(Recorded(path.stem, metrics, changed_settings(metrics)))
     return tuple(runs)
 
 
-def changed_settings(run: RunMetrics, config: Mapping[str, Any]) -> tuple[str, ...]:
+def by_name(runs: Sequence[Recorded]) -> dict[str, RunMetrics]:
+    """The metrics of recorded runs by their names."""
+    return {run.name: run.metrics for run in runs}
+
+
+def changed_settings(run: RunMetrics) -> tuple[str, ...]:
     """Settings of a run that differ from its recipe's, as ``--set`` takes them; none for a recipe of the user's own.
 
     Of an SVM's settings only those count that it knows of.
@@ -150,7 +166,7 @@ def changed_settings(run: RunMetrics, config: Mapping[str, Any]) -> tuple[str, .
     usual = flat_settings(to_dict(load_config(run.recipe)))
     return tuple(
         f"{name}={json.dumps(value)}"
-        for name, value in flat_settings(config).items()
+        for name, value in flat_settings(run.config).items()
         if name not in OWN_COLUMNS
         and usual.get(name) != value
         and (run.model != "svm" or name.startswith(SVM_SETTINGS))
@@ -164,8 +180,15 @@ def results_page(runs: Sequence[Recorded], optimizers: str = "") -> str:
     """The whole of ``docs/results.md``; ``optimizers`` is the section on them, empty where there is none."""
     if not runs:
         return "\n".join([INTRODUCTION, NOT_RUN, "", _published(), optimizers])
-    parts = [INTRODUCTION, *_summaries(runs), _published(), optimizers, "## Each run\n", *map(_run_section, runs)]
-    return "\n".join(parts)
+    sections = [section for section in (leak_section(by_name(runs)), ablation_section(by_name(runs))) if section]
+    single = _single(runs)
+    each = ["## Each run\n", *map(_run_section, single)] if single else []
+    return "\n".join([INTRODUCTION, *_summaries(single), *sections, _published(), optimizers, *each])
+
+
+def _single(runs: Sequence[Recorded]) -> list[Recorded]:
+    """The runs that stand for themselves; rows of the ablation and of the leak have sections of their own."""
+    return [run for run in runs if not run.name.startswith((ABLATION, LEAK))]
 
 
 def _summaries(runs: Sequence[Recorded]) -> Iterator[str]:
@@ -192,7 +215,8 @@ def _run_section(run: Recorded) -> str:
     verdict = judge_baseline(run.metrics)
     compared = [f"Is it better than the SVM? {verdict.answer}. {verdict.reason}"] if verdict else []
     leaks = [f"**Leak:** {warning}" for warning in leak_warnings(run.metrics)]
-    tables = [headline_table(run.metrics), class_table(run.metrics.scores)]
+    calibrated = calibration_table(run.metrics)
+    tables = [headline_table(run.metrics), *([calibrated] if calibrated else []), class_table(run.metrics.scores)]
     parts = [f"### {run.name}", to_markdown(_facts(run)), *leaks, *map(to_markdown, tables), *compared]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
@@ -226,12 +250,13 @@ def _folds_of(metrics: RunMetrics) -> str:
 
 def readme_table(runs: Sequence[Recorded]) -> str:
     """The README's table: runs with a recipe's own settings, an SVM row for each split, and a note on the others."""
-    plain = [run.metrics for run in runs if not run.changed]
+    single = _single(runs)
+    plain = [run.metrics for run in single if not run.changed]
     if not plain:
         return NOT_RUN if not runs else f"Only runs with changed settings are recorded: {_link()}."
     asked = [f"{score}, `{mode}`" for mode in NORMALISATIONS for score in ("WAR [95%]", "UAR [95%]", "one-vs-rest")]
     rows = tuple((row.split, row.model, *_cells(row.scores)) for row in _readme_rows(plain))
-    others = len(runs) - len(plain)
+    others = len(single) - len(plain)
     rest = f" Recorded with changed settings: {others}." if others else ""
     note = f"Every run with its classes, seeds and intervals: {_link()}.{rest}"
     return to_markdown(Table(("corpus and split", "model", *asked), rows, notes=(note,))).strip()

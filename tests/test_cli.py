@@ -118,12 +118,19 @@ def test_crossval_of_the_svm_on_one_modality(cache: Path, tmp_path: Path) -> Non
 
 def test_tune_leaves_a_recipe_and_a_report_and_goes_on(cache: Path, tmp_path: Path) -> None:
     small = ["--population", "3", "--iterations", "1", "--steps", "2", "--jobs", "1", *TINY]
+    small += ["--finalists", "3", "--finalist-seeds", "2"]
     told = json.loads(omsn("tune", cache, "--out", tmp_path, "--json", *small))
     assert told["evaluations"] == 3 + 4 * 3
+    assert told["finalists"]["seeds"] == [1, 2]
     page = (tmp_path / "report.html").read_text()
     assert page.count("<svg") == 2
     (tmp_path / "report.html").unlink()
-    assert "tuned.toml" in omsn("tune", cache, "--out", tmp_path, "--resume", *small)
+    again = omsn("tune", cache, "--out", tmp_path, "--resume", *small)
+    assert "mean loss in 2 fresh orders" in again
+    assert "tuned.toml" in again
+    none = omsn("tune", cache, "--out", tmp_path, "--resume", *small, "--finalists", "0")
+    assert "fresh orders" not in none
+    omsn("tune", cache, "--out", tmp_path, "--resume", *small)
     assert omsn("report", tmp_path).strip().endswith("report.html")
     assert (tmp_path / "report.html").read_text() == page
 
@@ -337,6 +344,7 @@ def test_report_is_written_again(run: Path) -> None:
         ),
         (["tune", "CACHE", "--out", "OUT", "--population", "2"], "population"),
         (["tune", "CACHE", "--out", "OUT", "--steps", "0"], "got 0 steps"),
+        (["tune", "CACHE", "--out", "OUT", "--finalist-seeds", "0"], "got 20 finalists under 0 seeds"),
         (["prepare", "OUT", "--out", "OUT", "--corpus", "pattern"], "--template belongs to"),
         (["prepare", "EMPTY", "--out", "OUT"], "EMPTY"),
         (["predict", "CACHE", "--checkpoint", "EMPTY"], "no checkpoint"),

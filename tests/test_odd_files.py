@@ -59,9 +59,12 @@ def answer_of(batch: Batch, path: Path) -> Prediction:
     return answer
 
 
+@pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("film", [film for film in GOOD_FILMS if film.shown], ids=lambda film: film.name)
-def test_pictures_are_those_that_were_filmed_when_they_were(film: GoodFilm, films: dict[str, Path]) -> None:
-    frames = list(read_frames(films[film.name]))
+def test_pictures_are_those_that_were_filmed_when_they_were(
+    film: GoodFilm, films: dict[str, Path], threads: int
+) -> None:
+    frames = list(read_frames(films[film.name], threads=threads))
     assert [number_of(frame.image) for frame in frames] == [number for _, number in film.shown]
     np.testing.assert_allclose([frame.time_s for frame in frames], [time_s for time_s, _ in film.shown], atol=2e-3)
     assert {frame.image.shape[1::-1] for frame in frames} == {film.size}

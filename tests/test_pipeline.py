@@ -220,7 +220,7 @@ def test_a_sound_file_or_a_video_that_is_none_is_refused(movie: Path, tmp_path: 
 
 @needs_models
 def test_given_landmarks_give_what_found_ones_do(movie: Path, tmp_path: Path) -> None:
-    config = replace(CONFIG, video=replace(BOTH, landmark_rate="25"))
+    config = replace(CONFIG, video=replace(BOTH, rate_hz=25.0, landmark_rate="25"))  # all of its pictures
     track = face_of(Clip("a", "", "", video=str(movie)), config)
     np.save(tmp_path / "a.npy", track.points)
     given = video_of(Clip("a", "", "", video=str(movie), landmarks=str(tmp_path / "a.npy")), config)

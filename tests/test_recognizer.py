@@ -77,6 +77,7 @@ def test_a_short_film_is_one_window_of_both_modalities(checkpoint: Path, film: P
 def test_the_same_file_gives_the_same_answer(checkpoint: Path, film: Path) -> None:
     recognizer = Recognizer(checkpoint)
     assert recognizer.predict(film) == recognizer.predict(film)
+    assert recognizer.predict(film) == Recognizer(checkpoint, decoder_threads=1).predict(film)
 
 
 def test_an_enrolment_standardises_by_all_files_of_the_person(enrolling: Path, films: Sequence[Path]) -> None:
@@ -227,6 +228,28 @@ def test_a_checkpoint_of_other_features_is_refused(checkpoint: Path, tmp_path: P
     save_checkpoint(tmp_path, renamed)
     with pytest.raises(CheckpointError, match="column 0 is logmel_00, expected other"):
         Recognizer(tmp_path)
+
+
+@pytest.mark.parametrize("temperature", [0.4, 1.0, 3.0])
+def test_answers_are_scaled_by_the_temperature(
+    temperature: float, checkpoint: Path, film: Path, tmp_path: Path
+) -> None:
+    save_checkpoint(tmp_path, replace(load_checkpoint(checkpoint), temperature=temperature))
+    plain, scaled = (Recognizer(folder).predict(film) for folder in (checkpoint, tmp_path))
+    odds = np.array(plain.windows[0].probabilities) ** (1 / temperature)
+    assert scaled.windows[0].probabilities == pytest.approx(tuple(odds / odds.sum()), abs=1e-6)
+    assert scaled.emotion() == plain.emotion()
+
+
+def test_without_a_checkpoint_the_packages_own_answers(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hum = write_hum(tmp_path / "hum.wav", 1.0)
+    monkeypatch.setattr("omsn.models.checkpoint.shipped_folder", lambda: checkpoint)
+    assert Recognizer().predict(hum) == Recognizer(checkpoint).predict(hum)
+    monkeypatch.setattr("omsn.models.checkpoint.shipped_folder", lambda: tmp_path / "nothing")
+    with pytest.raises(CheckpointError, match="carries no weights"):
+        Recognizer()
 
 
 def test_the_package_has_no_other_names() -> None:

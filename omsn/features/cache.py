@@ -23,6 +23,9 @@ from omsn.types import Clip, Sample, Stream
 FEATURES_VERSION = 1
 """Counts changes of the code that change features under unchanged settings; entries of another version are rebuilt."""
 
+PICTURES_VERSION = 1
+"""The same of the features that are found in pictures; entries of given landmarks stay as they are."""
+
 _HEADER = "omsn"  # one metadata key only: the format keeps several in no fixed order, and entries must not differ
 
 
@@ -36,6 +39,7 @@ def entry_key(clip: Clip, config: PipelineConfig) -> str:
     for reference in (clip.audio, clip.video if uses_picture(clip, config) else "", clip.landmarks):
         file, _, entry = reference.rpartition("#") if ".npz#" in reference else (reference, "", "")
         facts += [_file_digest(file) if file else "", entry]
+    facts += [PICTURES_VERSION] if uses_picture(clip, config) else []
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
 
 

@@ -1,4 +1,4 @@
-"""Reading pictures: frame by frame, upright, with the times that the file gives them."""
+"""Reading pictures: frame by frame, whole and upright, with the times that the file gives them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
 
 import av
 import numpy as np
@@ -27,11 +26,10 @@ from omsn.media.container import (
     raise_no_track,
     seek_before,
 )
+from omsn.media.deinterlace import TimedFrame, deinterlaced
 
 Image = NDArray[np.uint8]
 
-TimedFrame = tuple[float, av.VideoFrame]
-Item = TypeVar("Item")
 
 UNSTAMPED_PERIOD_S = 1 / 25
 """Time between frames that have neither time stamps nor a rate."""
@@ -73,7 +71,8 @@ def read_frames(
         rate_hz: yield only the frames nearest to the times start_s + k / rate_hz, each at most once; None yields all.
         start_s: leave out what is shown before this time on the file's clock.
         end_s: leave out what is shown from this time on; None reads to the end.
-        threads: threads of the decoder.
+        threads: threads of the decoder, which work ahead while the caller uses a picture. They change nothing but what
+            FFmpeg makes up for parts of a picture that are damaged.
 
     Raises:
         MediaError: the file is missing, empty, no media file, without picture, or broken off part-way; or the rate
@@ -89,7 +88,7 @@ def read_frames(
         track.codec_context.thread_count = threads
         track.thread_type = "AUTO"
         seek_before(container, track, start_s)
-        frames = _within(_decode(path, container, track, start_s), start_s, end_s)
+        frames = _within(deinterlaced(_decode(path, container, track, start_s)), start_s, end_s)
         for time_s, frame in frames if rate_hz is None else _nearest(frames, start_s, rate_hz):
             yield Frame(upright(frame), time_s)
 
@@ -136,36 +135,19 @@ def _within(frames: Iterable[TimedFrame], start_s: float, end_s: float | None) -
             yield time_s, frame
 
 
-class NearestPicker(Generic[Item]):
-    """Picks, for each cell of the grid start_s + k / rate_hz, the item nearest to its centre."""
-
-    def __init__(self, rate_hz: float, start_s: float = 0.0) -> None:
-        """Nothing seen yet."""
-        self._rate_hz, self._start_s = rate_hz, start_s
-        self._held: Item | None = None
-        self._cell = self._distance = 0.0
-
-    def push(self, time_s: float, item: Item) -> Item | None:
-        """Take the next item in order of time; what is picked of the cell before, once that is over."""
-        place = (time_s - self._start_s) * self._rate_hz
-        cell, distance = round(place), abs(place - round(place))
-        picked = self._held if cell != self._cell else None
-        if self._held is None or cell != self._cell or distance < self._distance:
-            self._held, self._cell, self._distance = item, cell, distance
-        return picked
-
-    def last(self) -> Item | None:
-        """What is picked of the last cell, after the last item."""
-        return self._held
-
-
 def _nearest(frames: Iterable[TimedFrame], start_s: float, rate_hz: float) -> Iterator[TimedFrame]:
     """For each cell of the grid start_s + k / rate_hz, the frame nearest to its centre."""
-    picker = NearestPicker[TimedFrame](rate_hz, start_s)
-    picked = (picker.push(time_s, (time_s, frame)) for time_s, frame in frames)
-    yield from (frame for frame in picked if frame is not None)
-    if (frame := picker.last()) is not None:
-        yield frame
+    held: TimedFrame | None = None
+    cell, distance = 0, math.inf
+    for time_s, frame in frames:
+        place = (time_s - start_s) * rate_hz
+        if held is not None and round(place) != cell:
+            yield held
+            held = None
+        if held is None or abs(place - round(place)) < distance:
+            held, cell, distance = (time_s, frame), round(place), abs(place - round(place))
+    if held is not None:
+        yield held
 
 
 def upright(frame: av.VideoFrame) -> Image:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import zip_longest
@@ -22,10 +23,13 @@ from omsn.models.network import Network, Sizes
 from omsn.recipes import from_dict, to_dict
 from omsn.types import Floats
 from omsn.version import __version__
+from omsn.weights import shipped_folder
 
 WEIGHTS_NAME = "weights.safetensors"
 CONFIG_NAME = "config.json"
 CHECKPOINT_FORMAT = 1
+MAX_SHIPPED_BYTES = 10_000_000
+"""What the shipped folder may weigh: everybody who installs the package downloads it."""
 _REMEDY = "copy the whole folder again from where it came, or train again"
 _NETWORK, _STATISTICS = "network.", "statistics."
 
@@ -45,6 +49,8 @@ class Checkpoint:
         statistics: means and deviations of the training part's columns, by name.
         speakers: who trained it.
         facts: protocol, metrics, data and its licence, package version: whatever JSON can hold.
+        temperature: above 0; divides the logarithms of its probabilities, so that they say how often it is right.
+            1 leaves them as they are.
     """
 
     network: Network
@@ -55,6 +61,7 @@ class Checkpoint:
     statistics: Mapping[str, Floats]
     speakers: tuple[str, ...]
     facts: Mapping[str, Any] = field(default_factory=dict)
+    temperature: float = 1.0
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
@@ -73,6 +80,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
         "audio_columns": checkpoint.audio_columns,
         "video_columns": checkpoint.video_columns,
         "speakers": checkpoint.speakers,
+        "temperature": checkpoint.temperature,
         "facts": dict(checkpoint.facts),
     }
     replace_file(folder / WEIGHTS_NAME, save(weights))
@@ -91,7 +99,8 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         labels = LabelSet(tuple(described["labels"]))
         audio, video = tuple(described["audio_columns"]), tuple(described["video_columns"])
         speakers, facts = tuple(described["speakers"]), described["facts"]
-    except (InputError, AttributeError, KeyError, TypeError) as error:
+        temperature = _temperature_of(described)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{folder / CONFIG_NAME}: does not fit this version of OMSN: {error}") from error
     network = Network(Sizes(len(audio), len(video), len(labels)), config.network)
     tensors = _read_weights(folder / WEIGHTS_NAME)
@@ -107,7 +116,22 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         for name, tensor in tensors.items()
         if name.startswith(_STATISTICS)
     }
-    return Checkpoint(network.eval(), config, labels, audio, video, statistics, speakers, facts)
+    return Checkpoint(network.eval(), config, labels, audio, video, statistics, speakers, facts, temperature)
+
+
+def shipped_checkpoint() -> Path:
+    """The folder of the weights that the package carries.
+
+    Raises:
+        CheckpointError: this build of the package carries none.
+    """
+    folder = shipped_folder()
+    if not (folder / CONFIG_NAME).is_file():
+        raise CheckpointError(
+            f"{folder}: this build of OMSN carries no weights; name a folder that omsn train wrote "
+            '(--checkpoint RUN/checkpoint, or Recognizer("RUN/checkpoint")), or install a release'
+        )
+    return folder
 
 
 def describe(checkpoint: Checkpoint) -> dict[str, Any]:
@@ -119,6 +143,7 @@ def describe(checkpoint: Checkpoint) -> dict[str, Any]:
         "audio_columns": len(checkpoint.audio_columns),
         "video_columns": len(checkpoint.video_columns),
         "normalisation": checkpoint.config.training.normalisation,
+        "temperature": checkpoint.temperature,
         **checkpoint.facts,
         "config": to_dict(checkpoint.config),
     }
@@ -176,6 +201,14 @@ def _read_config(folder: Path) -> dict[str, Any]:
     if version != CHECKPOINT_FORMAT:
         raise CheckpointError(f"{path}: checkpoint format {version}, this version of OMSN reads {CHECKPOINT_FORMAT}")
     return described
+
+
+def _temperature_of(described: Mapping[str, Any]) -> float:
+    """1 for checkpoints that were written before there was one."""
+    temperature = float(described.get("temperature", 1.0))
+    if not 0 < temperature < math.inf:  # also False for NaN
+        raise InputError(f"temperature: got {temperature}, expected a finite number above 0")
+    return temperature
 
 
 def _advice(folder: Path) -> str:

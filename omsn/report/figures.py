@@ -51,7 +51,7 @@ def draw_figures(run: RunMetrics, history: Sequence[HistoryRow]) -> dict[str, Fi
             figures["roc"] = draw_roc(scores.roc, scores.per_class)
         if len(scores.per_speaker) > 1:
             figures["speakers"] = draw_speakers(scores.per_speaker, scores.war.pooled or 0.0, scores.chance.war)
-        figures["calibration"] = draw_calibration(scores.calibration)
+        figures["calibration"] = draw_calibration(scores.calibration, run.calibrated.bins if run.calibrated else ())
         for figure in figures.values():
             caption(figure, caption_of(run))
     return figures
@@ -174,29 +174,51 @@ def draw_speakers(speakers: Sequence[SpeakerRow], mean: float, chance: float) ->
     return figure
 
 
-def draw_calibration(bins: Sequence[CalibrationBin]) -> Figure:
-    """How often an answer of a given confidence is right; on the diagonal, confidence can be believed."""
-    filled = [each for each in bins if each.clips]
-    most = max((each.clips for each in filled), default=1)
+def draw_calibration(bins: Sequence[CalibrationBin], scaled: Sequence[CalibrationBin] = ()) -> Figure:
+    """How often an answer of a given confidence is right; on the diagonal, confidence can be believed.
+
+    Args:
+        bins: as the model answers.
+        scaled: after temperature scaling; empty where there was none.
+    """
+    most = max((each.clips for each in (*bins, *scaled)), default=0) or 1
     figure = new_figure(4.3)
     curve, shares = figure.subplots(2, 1, sharex=True, height_ratios=(3.4, 1))
     clean(curve, grid="both")
     curve.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=(0, (3, 3)))
     diagonal = {"rotation": 45, "rotation_mode": "anchor", "transform_rotates_text": True}
     curve.text(0.05, 0.06, "perfectly calibrated", color=MUTED, fontsize=8.5, **diagonal)
-    said, right = [each.confidence for each in filled], [each.accuracy for each in filled]
-    curve.plot(said, right, color=BLUE, linewidth=1.6)
-    sizes = [18 + 110 * each.clips / most for each in filled]
-    curve.scatter(said, right, s=sizes, color=BLUE, edgecolors=SURFACE, linewidths=1.2, zorder=3)
+    clean(shares, grid=None)
+    sides = (("as it answers", bins, BLUE, "o"), ("temperature-scaled", scaled, ORANGE, "D"))
+    for place, (name, side, colour, mark) in enumerate(each for each in sides if each[1]):
+        _draw_reliability(curve, side, most, colour, mark)
+        _draw_counts(shares, side, place, 2 if scaled else 1, colour)
+        if scaled:
+            _name_above(curve, 0.24 * place, name, colour, mark)
     curve.set(xlim=(0, 1), ylim=(0, 1.03), ylabel="share that is right")
     percent_axis(curve, "y")
-    clean(shares, grid=None)
-    for each in bins:
-        shares.bar((each.low + each.high) / 2, each.clips, width=(each.high - each.low) * 0.86, color=BLUE, alpha=0.55)
     shares.set(xlabel="confidence: probability given to the predicted class", ylabel="answers")
     shares.set_yticks([most], [f"{most:,}"])
     percent_axis(shares, "x")
     return figure
+
+
+def _draw_reliability(axes: Axes, bins: Sequence[CalibrationBin], most: int, colour: str, mark: str) -> None:
+    """Accuracy over confidence, with larger dots for more answers."""
+    filled = [each for each in bins if each.clips]
+    said, right = [each.confidence for each in filled], [each.accuracy for each in filled]
+    axes.plot(said, right, color=colour, linewidth=1.6)
+    sizes = [18 + 110 * each.clips / most for each in filled]
+    dots = axes.scatter(said, right, s=sizes, color=colour, marker=mark, edgecolors=SURFACE, linewidths=1.2, zorder=3)
+    dots.set_clip_on(False)
+
+
+def _draw_counts(axes: Axes, bins: Sequence[CalibrationBin], place: int, places: int, colour: str) -> None:
+    """Answers in each bin, as bars that share the bin's width with those of other places."""
+    for each in bins:
+        width = (each.high - each.low) * 0.86 / places
+        middle = (each.low + each.high) / 2 + (place - (places - 1) / 2) * width
+        axes.bar(middle, each.clips, width=width, color=colour, alpha=0.55)
 
 
 def _dot_with_interval(axes: Axes, position: int, metric: Metric, colour: str, mark: str) -> None:
@@ -265,6 +287,11 @@ def _name_sexes(axes: Axes, sexes: set[str]) -> None:
     place = 0.0
     for sex, colour, mark in _SEX_MARKS:
         if sex in sexes:
-            axes.plot(place + 0.012, 1.07, mark, color=colour, markersize=6, transform=axes.transAxes, clip_on=False)
-            axes.text(place + 0.03, 1.07, sex, color=INK, va="center", fontsize=9, transform=axes.transAxes)
+            _name_above(axes, place, sex, colour, mark)
             place += 0.12
+
+
+def _name_above(axes: Axes, place: float, name: str, colour: str, mark: str) -> None:
+    """One entry of a key above the plot, from ``place`` (a share of its width) on."""
+    axes.plot(place + 0.012, 1.07, mark, color=colour, markersize=6, transform=axes.transAxes, clip_on=False)
+    axes.text(place + 0.03, 1.07, name, color=INK, va="center", fontsize=9, transform=axes.transAxes)

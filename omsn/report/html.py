@@ -57,6 +57,7 @@ def write_report(run_dir: Path) -> Path:
             "speakers": tables.speaker_table(run.scores),
             "sexes": tables.sex_table(run.scores),
             "split": tables.split_table(run),
+            "calibration": tables.calibration_table(run),
         },
     )
 

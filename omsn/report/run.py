@@ -6,7 +6,7 @@ import csv
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
@@ -137,6 +137,36 @@ class Baseline(_Part):
     difference: Mapping[str, Difference] | None = None
 
 
+class OverSeeds(_Part):
+    """A number that is smaller the better, with all folds of a seed in one: each seed's, and their mean."""
+
+    pooled: float | None
+    per_seed: tuple[float | None, ...]
+
+
+class Calibration(_Part):
+    """How far probabilities can be believed: expected calibration error, and negative log-likelihood in nats."""
+
+    ece: OverSeeds
+    nll: OverSeeds
+
+
+class Calibrated(_Part):
+    """Temperature scaling: each fold's answers scaled by what was fitted on the speakers of the others."""
+
+    temperature: float
+    before: Calibration
+    after: Calibration
+    bins: tuple[CalibrationBin, ...]
+
+
+class Comparison(_Part):
+    """This run's metrics less those of another run on the same clips and seeds."""
+
+    run: str
+    difference: Mapping[str, Difference]
+
+
 class Fold(_Part):
     """Who stood on which side of one split."""
 
@@ -179,7 +209,7 @@ class Data(_Part):
 
 
 class RunMetrics(_Part):
-    """The whole of ``metrics.json``."""
+    """The whole of ``metrics.json``; what stands last with a default is not there in every run."""
 
     format: Literal[1]
     omsn: str
@@ -195,6 +225,9 @@ class RunMetrics(_Part):
     seconds: float
     scores: Scores
     baseline: Baseline | None
+    calibrated: Calibrated | None = None
+    against: Comparison | None = None
+    config: Mapping[str, Any] = {}
 
     @model_validator(mode="after")
     def _labels_fit(self) -> Self:

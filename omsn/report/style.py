@@ -41,6 +41,18 @@ THEMED = {
 }
 """Colours that the page's style sheet sets anew for its dark theme, by the name of their CSS variable."""
 
+DARK = {
+    "ink": "#e8eaee",
+    "muted": "#a3a9b4",
+    "line": "#383c45",
+    "surface": "#14161a",
+    "blue": "#58a6f0",
+    "orange": "#f08c4b",
+    "heat": "#2a78c8",
+    "on-heat": "#ffffff",
+}
+"""The same variables on a dark page, as its style sheet has them; for pictures that stand in a file of their own."""
+
 WIDTH_IN = 7.2
 """Width of every figure in inches: a page's text, so that text sizes agree between figures."""
 _PNG_DPI = 200
@@ -129,3 +141,17 @@ def to_svg(figure: Figure, description: str) -> str:
     for colour, variable in THEMED.items():
         svg = svg.replace(colour, f"var(--{variable})")
     return svg.replace("<svg ", f'<svg role="img" aria-label="{description}" ', 1)
+
+
+def to_svg_file(figure: Figure, description: str) -> str:
+    """A figure as a whole SVG file that knows light and dark pages by itself.
+
+    Args:
+        figure: the figure.
+        description: what it shows, for people who cannot see it; no quotes or angle brackets.
+    """
+    light = " ".join(f"--{variable}: {colour};" for colour, variable in THEMED.items())
+    dark = " ".join(f"--{variable}: {colour};" for variable, colour in DARK.items())
+    themes = f"<style>svg {{ {light} }} @media (prefers-color-scheme: dark) {{ svg {{ {dark} }} }}</style>"
+    opening, _, rest = to_svg(figure, description).partition(">")
+    return f"{opening}>\n <title>{description}</title>\n {themes}{rest}"

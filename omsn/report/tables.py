@@ -19,7 +19,7 @@ from omsn.report.paper_numbers import (
     TABLE_2,
     Table1Row,
 )
-from omsn.report.run import Metric, RunMetrics, Scores
+from omsn.report.run import Difference, Metric, RunMetrics, Scores
 
 NONE = "-"
 """Stands where a number is not known or not published."""
@@ -80,6 +80,15 @@ def interval(metric: Metric) -> str:
     return "no interval" if low is None or high is None else f"95% interval {100 * low:.1f} to {100 * high:.1f}"
 
 
+def points(difference: Difference | None) -> str:
+    """A difference of shares in points, with its interval: ``-1.2 [-2.0, -0.4]``."""
+    if difference is None or difference.value is None:
+        return NONE
+    low, high = difference.interval
+    value = f"{100 * difference.value:+.1f}"
+    return value if low is None or high is None else f"{value} [{100 * low:+.1f}, {100 * high:+.1f}]"
+
+
 def run_name(run: RunMetrics) -> str:
     """What this run's rows are called."""
     return f"this run: {'SVM' if run.model == 'svm' else 'network'}, {run.protocol.name}"
@@ -96,6 +105,33 @@ def headline_table(run: RunMetrics) -> Table:
         compared = (with_interval(getattr(base.scores, field)),) if base else ()
         rows.append((name, with_interval(metric), percent(metric.mean_over_folds), seeds, *compared))
     return Table((*header, *((f"{base.name.upper()} baseline",) if base else ())), tuple(rows))
+
+
+def calibration_table(run: RunMetrics) -> Table | None:
+    """Calibration before and after temperature scaling; None for a run that could not fit a temperature."""
+    found = run.calibrated
+    if found is None:
+        return None
+    seeds = f"seeds {', '.join(map(str, run.seeds))}"
+    header = ("", "as it answers", seeds, "temperature-scaled", seeds)
+    before, after = found.before, found.after
+    rows = (
+        (
+            *("expected calibration error", percent(before.ece.pooled), " ".join(map(percent, before.ece.per_seed))),
+            *(percent(after.ece.pooled), " ".join(map(percent, after.ece.per_seed))),
+        ),
+        (
+            *("negative log-likelihood, nats", _short(before.nll.pooled), " ".join(map(_short, before.nll.per_seed))),
+            *(_short(after.nll.pooled), " ".join(map(_short, after.nll.per_seed))),
+        ),
+    )
+    note = (
+        "Each fold is scaled by the temperature fitted on the answers to the other folds' speakers. "
+        f"The one fitted on all of them, which a checkpoint takes, is {found.temperature:.3f}: "
+        f"{'above 1, it makes answers less sure' if found.temperature > 1 else 'below 1, it makes answers surer'}. "
+        "Which emotion is named does not change."
+    )
+    return Table(header, rows, notes=(note,))
 
 
 def published_tables(run: RunMetrics) -> dict[str, Table]:
@@ -208,10 +244,12 @@ def results_table(runs: Sequence[RunMetrics]) -> Table:
             *(run.modality, str(len(run.seeds)), with_interval(run.scores.war), with_interval(run.scores.uar)),
             percent(run.scores.mean_one_vs_rest_accuracy.pooled),
             percent(run.baseline.scores.war.pooled) if run.baseline else NONE,
+            percent(run.scores.ece.pooled),
+            percent(run.calibrated.after.ece.pooled) if run.calibrated else NONE,
         )
         for run in ordered
     )
-    return Table((*header, "one-vs-rest accuracy", "SVM WAR"), rows)
+    return Table((*header, "one-vs-rest accuracy", "SVM WAR", "ECE", "ECE, scaled"), rows)
 
 
 def results_markdown(runs: Sequence[RunMetrics]) -> str:

@@ -27,6 +27,7 @@ from omsn.training.plan import Plan, Round, check_features, plan_rounds
 from omsn.training.rounds import build_network, count_parameters, out_of_fold, svm_round
 from omsn.training.run_folder import WallClock, claim, describe_run, join_histories, write_history
 from omsn.training.summary import compare, headline_only, summarise
+from omsn.training.temperature import calibrate
 
 logger = logging.getLogger(__name__)
 
@@ -35,8 +36,13 @@ STATE_NAME = "state.safetensors"
 OnFold = Callable[[int, int, str], None]
 
 
-def cross_validate(plan: Plan, run: Path, *, jobs: int = 1, on_fold: OnFold | None = None) -> dict[str, Any]:
+def cross_validate(
+    plan: Plan, run: Path, *, jobs: int = 1, on_fold: OnFold | None = None, baseline: bool = True
+) -> dict[str, Any]:
     """Run every fold, write ``metrics.json``, ``predictions.csv`` and ``history.csv``, and return the metrics.
+
+    ``predictions.csv`` and all scores are of the network's own probabilities; what temperature scaling does to them
+    stands by itself, under ``calibrated``.
 
     A run that was interrupted goes on: folds that are finished are not run again, and the network of an unfinished
     fold goes on from its last epoch.
@@ -46,6 +52,7 @@ def cross_validate(plan: Plan, run: Path, *, jobs: int = 1, on_fold: OnFold | No
         run: folder of the results.
         jobs: folds side by side, each on one thread.
         on_fold: called with (rounds done, rounds in all, name of the round).
+        baseline: also train the SVM on the same folds, and put it beside the network.
 
     Raises:
         LeakError: the folds share what the protocol keeps apart.
@@ -67,11 +74,14 @@ def cross_validate(plan: Plan, run: Path, *, jobs: int = 1, on_fold: OnFold | No
     predictions = join([read_predictions(folder / "predictions.csv") for folder in folders])
     write_predictions(predictions, run / "predictions.csv")
     join_histories(folders, run / "history.csv")
-    metrics = describe_run(plan, features, rounds, leaks) | {
+    compared = baseline and plan.model == "network"
+    metrics = describe_run(plan, features, rounds, leaks)
+    metrics |= {
         "parameters": _parameters(folders),
         "seconds": round(seconds, 1),
         "scores": summarise(predictions, features.labels),
-        "baseline": _baseline(plan, features, rounds, predictions) if plan.model == "network" else None,
+        "calibrated": calibrate(predictions) if metrics["protocol"]["speaker_independent"] else None,
+        "baseline": _baseline(plan, features, rounds, predictions) if compared else None,
         "wall_seconds": round(clock.note(), 1),
     }
     replace_file(run / "metrics.json", (json.dumps(metrics, indent=1) + "\n").encode())

@@ -17,6 +17,7 @@ from omsn.data.splits import Fold
 from omsn.errors import CheckpointError, LeakError
 from omsn.features.normalise import SampleStatistics, leave_out
 from omsn.models.checkpoint import Checkpoint, check_columns, load_checkpoint, mode_for
+from omsn.training.calibration import tempered
 from omsn.training.loop import predict_probabilities
 from omsn.training.out_of_fold import OutOfFold
 from omsn.training.parts import normalised, targets_of
@@ -46,7 +47,7 @@ class _Overlap:
 def evaluate_checkpoint(
     checkpoint: Path, cache: Path, *, normalisation: Normalisation | None = None, allow_leaks: bool = False
 ) -> tuple[dict[str, Any], OutOfFold]:
-    """Score a checkpoint on every clip of a cache.
+    """Score a checkpoint on every clip of a cache, its probabilities scaled by its temperature.
 
     A checkpoint knows its speakers by name and corpus. Where a cache has the same names under another corpus, the
     statistics of their features tell whether these are all the very recordings that trained it. Where they are not,
@@ -79,13 +80,14 @@ def evaluate_checkpoint(
     mode, training = mode_for(trained, normalisation), trained.config.training
     samples = _standardised(trained, features, mode)
     part = pad(samples, targets_of(features.samples, trained.labels), training.modality)
-    probabilities = predict_probabilities(trained.network, part, training).numpy()
+    probabilities = tempered(predict_probabilities(trained.network, part, training).numpy(), trained.temperature)
     everything = Fold("all", (), (), tuple(range(len(features.samples))))
-    predictions = out_of_fold(features, everything, 0, np.asarray(probabilities))
+    predictions = out_of_fold(features, everything, 0, probabilities)
     facts = {
         "checkpoint": str(checkpoint),
         "cache": str(cache),
         "normalisation": mode,
+        "temperature": trained.temperature,
         "speakers_that_trained_it": list(overlap.shared),
         "speakers_of_the_same_name": list(overlap.namesakes),
         "leaks": _leaks(checkpoint, cache, overlap),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,20 +22,30 @@ from omsn.training.plan import Plan, Round, check_features
 from omsn.training.rounds import build_network, count_parameters, out_of_fold
 from omsn.training.run_folder import claim, describe_run, write_history
 from omsn.training.summary import headline_only, summarise
+from omsn.training.temperature import Fitted, temperature_of
 
 CHECKPOINT_FOLDER = "checkpoint"
 LICENCES = {"ravdess": "CC BY-NC-SA 4.0 (weights trained on RAVDESS: non-commercial, share alike, name the corpus)"}
 """Licence that a corpus passes on to weights trained on it."""
 
 
-def train(plan: Plan, run: Path, *, on_epoch: OnEpoch | None = None) -> dict[str, Any]:
+def train(
+    plan: Plan, run: Path, *, calibrate_by: Path | None = None, on_epoch: OnEpoch | None = None
+) -> dict[str, Any]:
     """Train on all speakers but a few, and write a checkpoint beside the files that a cross-validation writes.
 
     The scores are those of the held-out speakers. They also choose the epoch where ``training.keep`` is ``best`` or
     there is patience; the report then says so.
 
+    Args:
+        plan: what to do.
+        run: folder of the results.
+        calibrate_by: folder of a finished cross-validation with the same settings, whose temperature the checkpoint
+            takes. The scores stay those of the network's own probabilities: the held-out speakers helped to fit it.
+        on_epoch: called after each epoch.
+
     Raises:
-        ConfigError: ``run`` holds a run with other settings.
+        ConfigError: ``run`` holds a run with other settings, or ``calibrate_by`` has other settings or no temperature.
         InputError: the corpus has too few speakers to hold any out.
         TrainingError: a loss is not finite.
     """
@@ -42,6 +53,7 @@ def train(plan: Plan, run: Path, *, on_epoch: OnEpoch | None = None) -> dict[str
     torch.set_num_threads(1)
     features, seed = load_features(plan.cache), plan.seeds[0]
     check_features(plan, features)
+    fitted_by = None if calibrate_by is None else temperature_of(calibrate_by, plan.config, features.labels)
     settings = plan.config.training
     fold = hold_out(features.clips, settings.validation_share, seed)
     claim(run, plan, features)
@@ -61,7 +73,8 @@ def train(plan: Plan, run: Path, *, on_epoch: OnEpoch | None = None) -> dict[str
         "scores": summarise(predictions, features.labels),
         "baseline": None,
     }
-    save_checkpoint(run / CHECKPOINT_FOLDER, _checkpoint(plan, features, fold, parts, metrics, network.eval()))
+    made = _checkpoint(plan, features, fold, parts, metrics, network.eval())
+    save_checkpoint(run / CHECKPOINT_FOLDER, made if fitted_by is None else _scaled(made, fitted_by))
     replace_file(run / "metrics.json", (json.dumps(metrics, indent=1) + "\n").encode())
     state_path.unlink()
     return metrics
@@ -83,6 +96,8 @@ def _checkpoint(
         {
             "recipe": plan.recipe,
             "corpus": sorted(corpora),
+            "clips": len(fold.train),
+            "sexes": {clip.speaker: clip.sex for clip in (features.samples[index].clip for index in fold.train)},
             "licence": sorted({LICENCES[corpus] for corpus in corpora if corpus in LICENCES}),
             "seed": plan.seeds[0],
             "held_out_speakers": sorted({features.samples[index].clip.speaker for index in fold.test}),
@@ -90,3 +105,9 @@ def _checkpoint(
             "chosen_on_held_out": bool(metrics["protocol"]["leaks"]),
         },
     )
+
+
+def _scaled(made: Checkpoint, by: Fitted) -> Checkpoint:
+    """The checkpoint with a temperature, and where that comes from."""
+    source = {"run": by.run, "protocol": by.protocol, "seeds": list(by.seeds)}
+    return replace(made, temperature=by.temperature, facts={**made.facts, "calibrated_by": source})

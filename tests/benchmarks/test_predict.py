@@ -63,7 +63,7 @@ def test_a_report_is_json_with_every_figure_and_the_machine() -> None:
 def test_stages_and_the_rest_make_up_the_whole(clip: Path, tmp_path: Path) -> None:
     whole, *rows = predict.stage_rows(write_checkpoint(tmp_path / "checkpoint"), [clip])
     stages = [row for row in rows if not {"writing", "processor"} & set(row.name.split())]
-    assert len(rows) - len(stages) == len(FORMATS) + 1
+    assert len(rows) - len(stages) == len(FORMATS) + 2
     assert sum(1 / row.value for row in stages) == pytest.approx(1 / whole.value, rel=0.05)
     assert stages[-1].name.strip() == "everything else"
 
@@ -101,4 +101,4 @@ def test_the_whole_benchmark_on_one_clip(tmp_path: Path) -> None:
     ran = subprocess.run([*command, "--jobs", "1", "--out", str(out)], capture_output=True, text=True, check=True)
     figures = json.loads(out.read_text(encoding="utf-8"))["figures"]
     assert len(ran.stdout.splitlines()) == len(figures) > 10
-    assert sum(figure["goal"] is not None for figure in figures) == 6
+    assert sum(figure["goal"] is not None for figure in figures) == 12

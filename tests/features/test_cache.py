@@ -10,6 +10,7 @@ from safetensors.numpy import save
 
 from omsn.config import AudioFeatures, PipelineConfig, VideoFeatures
 from omsn.errors import CacheError
+from omsn.features import cache
 from omsn.features.cache import entry_key, read_entry, uses_picture, write_entry
 from omsn.types import Clip, Sample, Stream
 
@@ -178,6 +179,17 @@ def test_the_key_does_not_change_with_what_features_do_not_depend_on(tmp_path: P
     clip = Clip("a", "01", "sad", audio=write(tmp_path / "a.wav", b"sound"))
     relabelled = replace(clip, emotion="happy", speaker="02", intensity="strong", corpus="mine")
     assert entry_key(relabelled, CONFIG) == entry_key(clip, CONFIG)
+
+
+def test_another_way_of_finding_faces_changes_no_key_of_given_landmarks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = Clip("a", "", "", video=write(tmp_path / "a.mp4", b"picture"))
+    given = replace(found, landmarks=write(tmp_path / "a.npz", b"faces"))
+    before = [entry_key(clip, CONFIG) for clip in (found, given)]
+    monkeypatch.setattr(cache, "PICTURES_VERSION", cache.PICTURES_VERSION + 1)
+    after = [entry_key(clip, CONFIG) for clip in (found, given)]
+    assert (after[0] != before[0], after[1] == before[1]) == (True, True)
 
 
 def test_the_picture_counts_only_where_it_is_looked_at(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import pickle
 import shutil
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from tiny_models import NETWORK, SIZES, awake, batch_of
 
+import omsn
 from omsn.config import Config, TrainingConfig
 from omsn.errors import CheckpointError
 from omsn.labels import LabelSet
@@ -25,8 +27,10 @@ from omsn.models.checkpoint import (
     describe,
     load_checkpoint,
     save_checkpoint,
+    shipped_checkpoint,
 )
 from omsn.version import __version__
+from omsn.weights import shipped_folder
 
 AUDIO = tuple(f"sound_{i}" for i in range(SIZES.audio_features))
 VIDEO = tuple(f"face_{i}" for i in range(SIZES.video_features))
@@ -45,6 +49,7 @@ def made_up() -> Checkpoint:
         },
         speakers=("1", "Åsa"),
         facts={"protocol": "loso", "metrics": {"war": 0.5, "auc": None}, "licence": "CC BY-NC-SA 4.0"},
+        temperature=0.8,
     )
 
 
@@ -71,7 +76,7 @@ def test_a_saved_network_answers_the_same_bit_for_bit(saved: Path) -> None:
 
 def test_everything_else_comes_back_too(saved: Path) -> None:
     first, second = made_up(), load_checkpoint(saved)
-    for name in ("config", "labels", "audio_columns", "video_columns", "speakers", "facts"):
+    for name in ("config", "labels", "audio_columns", "video_columns", "speakers", "facts", "temperature"):
         assert getattr(second, name) == getattr(first, name)
     assert first.statistics.keys() == second.statistics.keys()
     for name, array in first.statistics.items():
@@ -103,6 +108,7 @@ def test_a_checkpoint_describes_itself() -> None:
     assert told["trained on speakers"] == ["1", "Åsa"]
     assert (told["audio_columns"], told["video_columns"], told["protocol"]) == (5, 4, "loso")
     assert told["config"]["training"]["epochs"] == 3
+    assert told["temperature"] == 0.8
     assert told["parameters"] == sum(weight.numel() for weight in made_up().network.parameters())
 
 
@@ -126,7 +132,42 @@ def test_safetensors_that_begin_like_a_pickle_are_read(saved: Path, first_bytes:
     assert torch.equal(load_checkpoint(saved).network(batch_of()), made_up().network(batch_of()))
 
 
+def test_a_checkpoint_from_before_there_was_a_temperature_has_none(saved: Path) -> None:
+    described = json.loads((saved / CONFIG_NAME).read_text(encoding="utf-8"))
+    del described["temperature"]
+    (saved / CONFIG_NAME).write_text(json.dumps(described), encoding="utf-8")
+    assert load_checkpoint(saved).temperature == 1.0
+
+
+# ---------------------------------------------------------------- what the package carries
+
+
+def test_a_package_without_weights_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("omsn.models.checkpoint.shipped_folder", lambda: tmp_path / "default")
+    with pytest.raises(CheckpointError, match=r"carries no weights; name a folder .*--checkpoint RUN/checkpoint"):
+        shipped_checkpoint()
+
+
+def test_the_weights_in_the_package_are_found(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("omsn.models.checkpoint.shipped_folder", lambda: saved)
+    assert load_checkpoint(shipped_checkpoint()).speakers == ("1", "Åsa")
+
+
+def test_a_wheel_takes_the_folder_of_the_weights_along() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))
+    package = Path(omsn.__file__).parent
+    patterns = project["tool"]["setuptools"]["package-data"]["omsn"]
+    assert f"{shipped_folder().relative_to(package).as_posix()}/*" in patterns
+
+
 # ---------------------------------------------------------------- what is refused
+
+
+@pytest.mark.parametrize("temperature", [0, -1.0, float("nan"), float("inf"), "warm", None])
+def test_a_temperature_that_is_none(saved: Path, temperature: object) -> None:
+    change(saved, temperature=temperature)
+    with pytest.raises(CheckpointError, match=r"config\.json: does not fit this version of OMSN: "):
+        load_checkpoint(saved)
 
 
 def test_missing_folder(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from omsn.labels import RAVDESS_EMOTIONS, LabelSet
 from omsn.training.out_of_fold import OutOfFold, write_predictions
 from omsn.training.summary import compare, headline_only, summarise
+from omsn.training.temperature import calibrate
 
 Metrics = dict[str, Any]
 
@@ -71,6 +72,7 @@ def _metrics(labels: LabelSet, corpus: str) -> Metrics:
             "scores": headline_only(summarise(baseline, labels, n_draws=50)),
             "difference": compare(ours, baseline, n_draws=50),
         },
+        "calibrated": calibrate(ours),
     }
 
 

@@ -9,7 +9,15 @@ import pytest
 from made_up_run import made_up_metrics
 from matplotlib.patches import Rectangle
 
-from omsn.report.figures import caption_of, draw_confusion, draw_figures, draw_history, draw_roc, draw_speakers
+from omsn.report.figures import (
+    caption_of,
+    draw_calibration,
+    draw_confusion,
+    draw_figures,
+    draw_history,
+    draw_roc,
+    draw_speakers,
+)
 from omsn.report.run import HistoryRow, SpeakerRow, parse_metrics
 from omsn.report.style import THEMED, caption, figure_style, new_figure, to_svg, write_png
 
@@ -20,6 +28,7 @@ def row(fold: str, epoch: int, war: float) -> HistoryRow:
 
 def test_a_run_with_next_to_nothing_still_draws() -> None:
     metrics = made_up_metrics()
+    metrics |= {"calibrated": None}
     metrics["scores"] |= {"roc": [], "per_speaker": [], "calibration": []}
     metrics["scores"]["war"] = {"mean_over_folds": None, "pooled": None, "interval": [None, None], "per_seed": [None]}
     assert set(draw_figures(parse_metrics(metrics), ())) == {"scores", "confusion", "calibration"}
@@ -102,3 +111,19 @@ def test_a_caption_takes_no_room_from_its_figure_and_stays_within_it() -> None:
         figure.draw_without_rendering()
         (text,) = figure.texts
         assert text.get_window_extent().x1 < figure.bbox.x1
+
+
+def test_calibration_shows_both_sides_where_there_are_two() -> None:
+    run = parse_metrics(made_up_metrics())
+    assert run.calibrated is not None
+    alone, both = (
+        draw_calibration(run.scores.calibration),
+        draw_calibration(run.scores.calibration, run.calibrated.bins),
+    )
+    named = [{text.get_text() for text in figure.axes[0].texts} for figure in (alone, both)]
+    assert named[1] - named[0] == {"as it answers", "temperature-scaled"}
+    assert len(both.axes[1].patches) == 2 * len(alone.axes[1].patches)
+    wide, narrow = (figure.axes[1].patches[0] for figure in (alone, both))
+    assert isinstance(wide, Rectangle)
+    assert isinstance(narrow, Rectangle)
+    assert narrow.get_width() == pytest.approx(wide.get_width() / 2)

@@ -54,6 +54,8 @@ def test_page_of_a_network(tmp_path: Path) -> None:
     assert LEAK not in page
     assert "<script" not in page
     assert "prefers-color-scheme: dark" in page
+    assert "after temperature scaling" in page
+    assert "negative log-likelihood, nats" in page
     loaded = re.findall(r"(?:src|href)=\"([^#\"][^\"]*)\"|url\(([^#)][^)]*)\)", page)
     assert loaded == []
     names = {"scores", "confusion", "history", "roc", "speakers", "calibration"}
@@ -81,7 +83,7 @@ def test_predictions_that_were_cut_short_are_refused_before_anything_is_written(
 
 def test_page_of_an_svm_on_a_split_that_leaks(tmp_path: Path) -> None:
     metrics = made_up_metrics()
-    metrics |= {"model": "svm", "baseline": None, "parameters": None, "normalisation": "enrolled"}
+    metrics |= {"model": "svm", "baseline": None, "parameters": None, "calibrated": None, "normalisation": "enrolled"}
     metrics["protocol"] |= {"speaker_independent": False, "leaks": ["Clips of one trial stand on both sides."]}
     metrics["scores"] |= {"interval_over": "clips", "roc": [], "per_speaker": [], "per_sex": []}
     page = write_report(write_run(metrics, tmp_path)).read_text(encoding="utf-8")
@@ -91,6 +93,8 @@ def test_page_of_an_svm_on_a_split_that_leaks(tmp_path: Path) -> None:
     assert "because fewer than two speakers are known" in page
     assert "Compare only with other results obtained in this way" in page
     assert "earn its keep" not in page
+    assert "after temperature scaling" not in page
+    assert "negative log-likelihood" not in page
 
 
 def test_nothing_leaks() -> None:

@@ -80,6 +80,16 @@ def test_a_fold_that_shares_speakers_is_leaky_whatever_the_protocol_claims() -> 
     assert protocol.leaky
 
 
+def test_what_older_runs_lack_may_be_missing() -> None:
+    content = made_up_metrics()
+    found = parse_metrics(content).calibrated
+    assert found is not None
+    assert found.after.ece.pooled is not None
+    del content["calibrated"]
+    run = parse_metrics(content)
+    assert (run.calibrated, run.against, dict(run.config)) == (None, None, {})
+
+
 def test_no_history_is_an_empty_one(tmp_path: Path) -> None:
     assert read_history(tmp_path) == ()
 

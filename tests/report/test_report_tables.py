@@ -10,6 +10,7 @@ from omsn.report.paper_numbers import PAPER_METHOD, PAPER_ONE_VS_REST_ACCURACY, 
 from omsn.report.run import Metric, RunMetrics, parse_metrics
 from omsn.report.tables import (
     Table,
+    calibration_table,
     interval,
     percent,
     protocol_table,
@@ -108,4 +109,26 @@ def test_results_are_ordered_by_protocol_and_say_what_leaks() -> None:
     lines = results_markdown([parse_metrics(leaky), parse_metrics(metrics)]).splitlines()
     assert lines[2].startswith("| default | network | actors-4 | none | both | 2 | ")
     assert lines[3].startswith("| paper | svm | random-80-20 (leaks) | none | both | 2 | ")
-    assert lines[3].endswith("| - |")
+    assert lines[3].split(" | ")[9] == "-"
+
+
+def test_calibration_before_and_after_stand_side_by_side() -> None:
+    run = parse_metrics(made_up_metrics())
+    table, found = calibration_table(run), run.calibrated
+    assert table is not None
+    assert found is not None
+    assert table.header[1:] == ("as it answers", "seeds 0, 1", "temperature-scaled", "seeds 0, 1")
+    error, loss = table.rows
+    assert (error[1], error[3]) == (percent(run.scores.ece.pooled), percent(found.after.ece.pooled))
+    assert (loss[1], loss[3]) == (f"{found.before.nll.pooled:.3f}", f"{found.after.nll.pooled:.3f}")
+    assert f"takes, is {found.temperature:.3f}: " in table.notes[0]
+    hot = run.model_copy(update={"calibrated": found.model_copy(update={"temperature": 2.0})})
+    assert "above 1, it makes answers less sure" in to_markdown(calibration_table(hot) or table)
+    row = results_markdown([run]).splitlines()[2]
+    assert row.endswith(f"| {error[1]} | {error[3]} |")
+
+
+def test_a_run_without_a_temperature_has_no_such_table() -> None:
+    run = parse_metrics(made_up_metrics() | {"calibrated": None})
+    assert calibration_table(run) is None
+    assert results_markdown([run]).splitlines()[2].endswith("| - |")

@@ -22,6 +22,7 @@ from omsn.training.parts import make_parts
 from omsn.training.plan import Plan, Round, plan_rounds, speaker_names
 from omsn.training.rounds import build_network, count_parameters
 from omsn.training.state import Epoch
+from omsn.training.temperature import calibrate
 from omsn.types import LabelledSample
 
 FAST = replace(TRAINING, epochs=2, batch_size=32)
@@ -113,6 +114,20 @@ def test_the_report_is_written(finished: Path, tmp_path: Path) -> None:
         (tmp_path / name).write_bytes((finished / name).read_bytes())
     page = write_report(tmp_path).read_text(encoding="utf-8")
     assert "unseen speakers, leave one speaker out" in page
+
+
+def test_temperature_is_fitted_where_speakers_are_kept_apart(finished: Path, cache: Path, tmp_path: Path) -> None:
+    told = without_times(finished)["calibrated"]
+    assert told == calibrate(read_predictions(finished / "predictions.csv"))
+    assert [each["fold"] for each in told["folds"]] == ["speaker-1", "speaker-2", "speaker-3"]
+    shared = cross_validate(plan_of(cache, "random-80-20", model="svm"), tmp_path)
+    assert shared["calibrated"] is None
+
+
+def test_the_baseline_can_be_left_out(cache: Path, finished: Path, tmp_path: Path) -> None:
+    metrics = cross_validate(plan_of(cache), tmp_path, baseline=False)
+    assert metrics["baseline"] is None
+    assert metrics["scores"] == without_times(finished)["scores"]
 
 
 def test_the_history_tells_every_epoch_of_every_fold(finished: Path) -> None:

@@ -16,6 +16,7 @@ from omsn.errors import CheckpointError, LeakError
 from omsn.features.normalise import SampleStatistics, leave_out
 from omsn.labels import LabelSet
 from omsn.models.checkpoint import Checkpoint, save_checkpoint
+from omsn.training.calibration import tempered
 from omsn.training.evaluation import evaluate_checkpoint
 from omsn.training.loop import predict_probabilities
 from omsn.training.parts import normalised, targets_of
@@ -52,6 +53,16 @@ def test_columns_that_training_left_out_stay_out_whatever_the_mode(
     assert (metrics["normalisation"], metrics["leaks"]) == (asked, [])
     told = f"normalisation {asked} for a checkpoint that was trained with {trained}"
     assert (told in caplog.text) == (asked != trained)
+
+
+def test_answers_are_scaled_by_the_temperature(cache: Path, tmp_path: Path) -> None:
+    (plain, as_it_is), (told, scaled) = (
+        evaluate_checkpoint(write(tmp_path / str(temperature), temperature=temperature), cache)
+        for temperature in (1.0, 2.5)
+    )
+    np.testing.assert_allclose(scaled.probabilities, tempered(as_it_is.probabilities, 2.5), atol=1e-9)
+    assert (plain["temperature"], told["temperature"]) == (1.0, 2.5)
+    assert told["scores"]["war"] == plain["scores"]["war"]
 
 
 def test_no_mode_is_that_of_training(cache: Path, tmp_path: Path) -> None:

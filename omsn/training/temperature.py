@@ -1,0 +1,153 @@
+"""Temperature scaling of a cross-validation, judged on speakers who had no say in the temperature.
+
+The temperature of a fold is fitted on the answers to other speakers, by the networks of the other folds of the same
+seed; then the fold's answers are scaled by it and scored. A fold's test speakers did help to train those other
+networks, as in any cross-validation, but no answer to one of their clips decides the temperature that they get.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from omsn.config import Config
+from omsn.errors import ConfigError
+from omsn.labels import LabelSet
+from omsn.recipes import flat_settings, to_dict
+from omsn.report.run import read_metrics
+from omsn.training.calibration import (
+    ReliabilityBin,
+    expected_calibration_error,
+    fit_temperature,
+    negative_log_likelihood,
+    reliability_bins,
+    tempered,
+)
+from omsn.training.metrics import top_label
+from omsn.training.out_of_fold import OutOfFold
+
+
+@dataclass(frozen=True)
+class FoldTemperature:
+    """What one fold of one seed was scaled by: a temperature fitted on other speakers."""
+
+    seed: int
+    fold: str
+    temperature: float
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A temperature, and the cross-validation whose answers it was fitted on."""
+
+    temperature: float
+    run: str
+    protocol: str
+    seeds: tuple[int, ...]
+
+
+def cross_fitted(out_of_fold: OutOfFold) -> tuple[OutOfFold, tuple[FoldTemperature, ...]] | None:
+    """Each fold's answers scaled by the temperature of the other folds' speakers.
+
+    Returns:
+        the scaled predictions and the temperatures, by seed and fold; None where a fold has no others: speakers are
+        unknown, all folds share them, or there is one fold only.
+    """
+    scaled = out_of_fold.probabilities.astype(np.float64)
+    temperatures = []
+    for seed, fold in sorted(set(zip(out_of_fold.seeds.tolist(), out_of_fold.folds.tolist(), strict=True))):
+        rows = (out_of_fold.seeds == seed) & (out_of_fold.folds == fold)
+        others = _of_other_speakers(out_of_fold, rows, seed)
+        if others is None:
+            return None
+        temperature = fit_temperature(out_of_fold.probabilities[others], out_of_fold.truth[others])
+        scaled[rows] = tempered(out_of_fold.probabilities[rows], temperature)
+        temperatures.append(FoldTemperature(seed, fold, temperature))
+    return replace(out_of_fold, probabilities=scaled), tuple(temperatures)
+
+
+def calibrate(out_of_fold: OutOfFold) -> dict[str, Any] | None:
+    """What ``metrics.json`` says of calibration before and after temperature scaling; None where it cannot be known.
+
+    Returns:
+        ``temperature``, fitted on all predictions, for a model trained on everybody; ``folds`` with the
+        temperature that each was scaled by; ``before`` and ``after`` with ``ece`` and ``nll`` (nats), each ``pooled``
+        (the mean over seeds) and ``per_seed``; ``bins`` of the calibration diagram after scaling.
+    """
+    fitted = cross_fitted(out_of_fold)
+    if fitted is None:
+        return None
+    scaled, temperatures = fitted
+    return {
+        "temperature": fit_temperature(out_of_fold.probabilities, out_of_fold.truth),
+        "folds": [asdict(each) for each in temperatures],
+        "before": _scores(out_of_fold),
+        "after": _scores(scaled),
+        "bins": [asdict(each) for each in _bins(scaled)],
+    }
+
+
+def temperature_of(run: Path, config: Config, labels: LabelSet) -> Fitted:
+    """The temperature that a finished cross-validation found, for a model that is trained in the same way.
+
+    Args:
+        run: folder that ``omsn crossval`` wrote.
+        config: settings of the model, all of which must be those of the run.
+        labels: the model's, which must be the run's.
+
+    Raises:
+        InputError: the folder holds no finished run.
+        ConfigError: the run is of another model, other labels or settings, or could not fit a temperature.
+    """
+    found = read_metrics(run)
+    problems = [] if found.model == "network" else [f"it is of the {found.model}, not of the network"]
+    if found.labels != labels.names:
+        problems.append(f"its labels are {', '.join(found.labels)}, not {', '.join(labels.names)}")
+    problems += differing_settings(found.config, to_dict(config))
+    if found.calibrated is None:
+        problems.append(
+            f"it has no temperature: {found.protocol.name} must keep speakers apart in several folds, and the run must "
+            "have been ended by a version of omsn that fits one (omsn crossval with the same --out does it now)"
+        )
+    if found.calibrated is None or problems:
+        raise ConfigError(f"{run}: cannot calibrate this training: {'; '.join(problems)}")
+    return Fitted(found.calibrated.temperature, run.resolve().name, found.protocol.name, found.seeds)
+
+
+def differing_settings(run: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """One line for each setting that a run has otherwise than is wanted; nested settings, as JSON holds them."""
+    there, here = flat_settings(run), flat_settings(wanted)
+    return [
+        f"{name} is {there.get(name)}, not {here.get(name)}"
+        for name in sorted({*there, *here})
+        if there.get(name) != here.get(name)
+    ]
+
+
+def _of_other_speakers(out_of_fold: OutOfFold, rows: NDArray[np.bool_], seed: int) -> NDArray[np.bool_] | None:
+    """The seed's predictions for people who are not in these rows; None where there are none, or some are unknown."""
+    if (out_of_fold.speakers == "").any():
+        return None
+    others = (out_of_fold.seeds == seed) & ~np.isin(out_of_fold.speakers, out_of_fold.speakers[rows])
+    return others if others.any() else None
+
+
+def _scores(out_of_fold: OutOfFold) -> dict[str, dict[str, Any]]:
+    parts = [out_of_fold.take(out_of_fold.seeds == seed) for seed in np.unique(out_of_fold.seeds)]
+    return {
+        "ece": _over_seeds([expected_calibration_error(_bins(part)) for part in parts]),
+        "nll": _over_seeds([negative_log_likelihood(part.probabilities, part.truth) for part in parts]),
+    }
+
+
+def _over_seeds(values: Sequence[float]) -> dict[str, Any]:
+    return {"pooled": float(np.mean(values)), "per_seed": list(values)}
+
+
+def _bins(out_of_fold: OutOfFold) -> tuple[ReliabilityBin, ...]:
+    return reliability_bins(*top_label(out_of_fold.truth, out_of_fold.probabilities))

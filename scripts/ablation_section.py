@@ -1,0 +1,142 @@
+"""What each part brings: the rows of an ablation, and what they measured as a section of docs/results.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from omsn.report.run import RunMetrics
+from omsn.report.tables import NONE, Table, points, to_markdown, with_interval
+
+PREFIX = "ablation-"
+FULL = f"{PREFIX}full"
+
+Group = Literal["paper", "ours"]
+GROUPS: Mapping[Group, str] = {"paper": "Parts of the paper", "ours": "Our own additions"}
+
+Answer = Literal["helps", "no clear difference", "harms", "not known"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """The full model with one part changed.
+
+    Attributes:
+        name: of the row on the command line; its run is called ``ablation-NAME``.
+        part: as tables name it.
+        turned: "off" where the full model has the part and the row has not, "on" where it is the other way round.
+        group: whose part it is.
+        settings: what the row changes; empty for a row that needs a file to tell them.
+    """
+
+    name: str
+    part: str
+    turned: Literal["off", "on"]
+    group: Group
+    settings: tuple[str, ...] = ()
+
+
+def _both(setting: str) -> tuple[str, str]:
+    """The same setting of both encoders."""
+    return f"network.audio.{setting}", f"network.video.{setting}"
+
+
+KEYFRAMES, SEARCHED = "keyframes", "searched-learning-rate"
+
+ROWS = (
+    Row("bilstm", "BiLSTM, instead of pooling the frames", "off", "paper", _both("recurrent=false")),
+    Row("mpdrf", "MPDRF-Net, instead of concatenation", "off", "paper", ("network.fusion.kind=concatenation",)),
+    Row("bcpw", "BCPW, instead of the mean of both modalities", "off", "paper", ("network.fusion.bcpw=false",)),
+    Row("residual-transformer", "residual transformer", "off", "paper", ("network.fusion.transformer=false",)),
+    Row("dense-skips", "dense skips in the decoder", "off", "paper", ("network.fusion.dense=false",)),
+    Row("self-attention", "SMGCNN's self-attention", "off", "paper", ("network.classifier.attention=false",)),
+    Row(KEYFRAMES, "keyframes: 32 of a clip's frames", "on", "paper", ("pipeline.video.keyframes=32",)),
+    Row(
+        "binary-cross-entropy",
+        "binary cross-entropy, instead of cross-entropy",
+        "on",
+        "paper",
+        ("training.loss=binary_cross_entropy",),
+    ),
+    Row(SEARCHED, "SMGCNN's learning rate as MGO found it", "on", "paper"),
+    Row("conv-front", "convolutions before the BiLSTM", "off", "ours", _both("conv_layers=0")),
+    Row("attention-pooling", "frames weighed when pooled into rows", "off", "ours", _both("attention_heads=0")),
+    Row("speaker-swap", "swapped speakers", "off", "ours", ("training.augment.speaker_swap=0",)),
+    Row("mixup", "mixup", "off", "ours", ("training.augment.mixup=0",)),
+    Row("auxiliary-heads", "a head for each modality", "off", "ours", ("training.auxiliary=0",)),
+    Row("weight-averaging", "averaged weights", "off", "ours", ("training.average=0",)),
+)
+
+
+def ablation_section(runs: Mapping[str, RunMetrics]) -> str:
+    """The section, empty where no row is recorded.
+
+    Args:
+        runs: recorded runs by name; those that are no row are passed over.
+    """
+    found = [(row, runs[PREFIX + row.name]) for row in ROWS if PREFIX + row.name in runs]
+    return "\n".join(_parts(found, runs.get(FULL))) if found else ""
+
+
+def judge(row: Row, run: RunMetrics) -> Answer:
+    """What the part does to WAR, as far as the interval of the paired difference lies beside 0."""
+    gap = run.against.difference.get("war") if run.against else None
+    low, high = gap.interval if gap else (None, None)
+    if low is None or high is None:
+        return "not known"
+    more, less = low > 0, high < 0
+    helped, harmed = (less, more) if row.turned == "off" else (more, less)
+    return "helps" if helped else "harms" if harmed else "no clear difference"
+
+
+def _parts(found: Sequence[tuple[Row, RunMetrics]], full: RunMetrics | None) -> Iterator[str]:
+    first = full or found[0][1]
+    yield "## What each part of the paper brings\n"
+    yield (
+        f"`scripts/ablation.py` on {first.data.corpus}, {first.protocol.name}, normalisation {first.normalisation}, "
+        f"recipe {first.recipe}: the full model with one part changed at a time, trained and tested on the same folds "
+        f"with the same seeds. Differences are the row less the full model, in points, with their 95% interval: each "
+        f"draw takes the same speakers for both.\n"
+    )
+    for group, title in GROUPS.items():
+        rows = [(row, run) for row, run in found if row.group == group]
+        if rows:
+            yield f"### {title}\n"
+            yield to_markdown(_table(rows, full))
+    yield from _verdicts(found)
+
+
+def _table(rows: Sequence[tuple[Row, RunMetrics]], full: RunMetrics | None) -> Table:
+    header = ("part", "seeds", "WAR [95%]", "UAR [95%]", "WAR, less the full model's", "UAR, less the full model's")
+    whole = [("the full model", *_scores(full), NONE, NONE, NONE)] if full else []
+    lines = [
+        (f"{'without' if row.turned == 'off' else 'with'} {row.part}", *_scores(run), *_gaps(run), judge(row, run))
+        for row, run in rows
+    ]
+    return Table((*header, "the part"), (*whole, *lines))
+
+
+def _scores(run: RunMetrics) -> tuple[str, str, str]:
+    return str(len(run.seeds)), with_interval(run.scores.war), with_interval(run.scores.uar)
+
+
+def _gaps(run: RunMetrics) -> tuple[str, str]:
+    gaps = run.against.difference if run.against else {}
+    return points(gaps.get("war")), points(gaps.get("uar"))
+
+
+def _verdicts(found: Sequence[tuple[Row, RunMetrics]]) -> Iterator[str]:
+    """What helps, what does not, in sentences; and how far to trust so many intervals."""
+    answers: dict[Answer, list[str]] = {"helps": [], "no clear difference": [], "harms": [], "not known": []}
+    for row, run in found:
+        answers[judge(row, run)].append(row.part.partition(",")[0].partition(":")[0])
+    for answer, parts in answers.items():
+        if parts:
+            yield f"- **{answer[0].upper()}{answer[1:]}**: {'; '.join(parts)}."
+    n_seeds = min(len(run.seeds) for _, run in found)
+    yield (
+        f"\nOf {len(found)} intervals of parts that do nothing, {0.05 * len(found):.1f} would lie beside 0 by chance. "
+        "They tell of other speakers; the luck of a training is in them only as far as "
+        f"{n_seeds} {'seed' if n_seeds == 1 else 'seeds'} can average it out.\n"
+    )

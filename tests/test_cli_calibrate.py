@@ -1,0 +1,49 @@
+"""From a cross-validation's temperature to a checkpoint that answers with it, by commands alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from tiny_corpus import samples, write_cache
+from tiny_recipe import write_recipe
+from typer.testing import CliRunner
+
+from omsn.cli import app
+from omsn.errors import ConfigError
+
+
+def omsn(*arguments: str | Path) -> str:
+    """Run a command in this process and return what it printed."""
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_train_takes_the_temperature_of_a_cross_validation(tmp_path: Path) -> None:
+    cache, judged = write_cache(tmp_path / "cache", samples(("1", "2", "3"))), tmp_path / "judged"
+    recipe = write_recipe(tmp_path / "tiny.toml")
+    settings: list[str | Path] = ["--recipe", recipe, "--set", "training.validation_share=0.34"]
+    told = omsn("crossval", cache, "--protocol", "loso", "--out", judged, *settings)
+    assert "the same, temperature-scaled" in told
+    found = json.loads((judged / "metrics.json").read_text())["calibrated"]["temperature"]
+    omsn("train", cache, "--out", tmp_path / "model", "--calibrate-by", judged, *settings)
+    checkpoint = tmp_path / "model" / "checkpoint"
+    assert json.loads(omsn("info", checkpoint, "--json"))["temperature"] == found
+    scores = json.loads(omsn("evaluate", checkpoint, cache, "--allow-leaks", "--json"))
+    assert scores["temperature"] == found
+    with pytest.raises(ConfigError, match=r"cannot calibrate this training: training\.epochs is 1, not 2"):
+        omsn(
+            "train",
+            cache,
+            "--out",
+            tmp_path / "other",
+            "--calibrate-by",
+            judged,
+            *settings,
+            "--set",
+            "training.epochs=2",
+        )
