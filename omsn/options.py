@@ -56,7 +56,9 @@ class BackendName(StrEnum):
     ray = "ray"
 
 
-Recipe = Annotated[str, typer.Option("--recipe", help="default, shared-speakers, paper, demo, or a TOML file.")]
+Recipe = Annotated[
+    str, typer.Option("--recipe", help="default, enrolled, shared-speakers, paper, demo, or a TOML file.")
+]
 Settings = Annotated[list[str] | None, typer.Option("--set", help="One setting: training.epochs=20. Repeatable.")]
 Backend = Annotated[BackendName | None, typer.Option(help="Who runs the processes, through joblib.")]
 Jobs = Annotated[
