@@ -22,6 +22,7 @@ from omsn.config import PipelineConfig
 from omsn.features.audio import audio_columns, audio_stream
 from omsn.features.face import face_columns, hog_of_face, hog_rows_stream
 from omsn.features.neutral import RestingFace
+from omsn.media.ahead import ahead
 from omsn.media.probe import MediaInfo, probe
 from omsn.media.sound import sound_blocks
 from omsn.media.video import Frame, read_frames
@@ -44,6 +45,8 @@ MIN_SHARE = 0.5
 """A face beside the main one counts where it is seen in this share of the window's frames."""
 REST_WINDOWS = 150
 """Windows that tell where a face rests, the last ones: five minutes."""
+FRAMES_AHEAD = 8
+"""Pictures that may wait, decoded, to be looked at: 22 MB of 720p."""
 PATH_STEP_S = 0.1
 """Time between the places of a face that are kept."""
 
@@ -122,7 +125,7 @@ def _in_step(
     tracks: list[Iterator[Frame | Sound]] = []
     if info.has_video:
         frames = read_frames(path, config.video.rate_hz, threads=decoder_threads)
-        tracks.append(timed_steps("decode picture", frames))
+        tracks.append(timed_steps("decode picture", ahead(frames, FRAMES_AHEAD) if decoder_threads > 1 else frames))
     if info.has_audio:
         tracks.append(timed_steps("decode sound", sound_blocks(path, config.audio.rate_hz)))
     return heapq.merge(*tracks, key=_time_of)

@@ -264,6 +264,6 @@ def _held_out(run: RunMetrics) -> str:
     scores = run.scores
     people = "one held-out speaker" if scores.speakers == 1 else f"{scores.speakers} held-out speakers"
     return (
-        f"These very weights name {percent(scores.war.pooled)} of {scores.clips} clips of {people} rightly (WAR), before "
-        "any temperature. That is few people: trust the tables above more.\n"
+        f"These very weights name {percent(scores.war.pooled)} of {scores.clips} clips of {people} rightly (WAR), "
+        "before any temperature. That is few people: trust the tables above more.\n"
     )
