@@ -75,6 +75,10 @@ class Sound:
         return len(self.samples) / self.rate_hz
 
 
+RIGHT_EYE, LEFT_EYE = slice(36, 42), slice(42, 48)
+"""Landmarks of the person's own right and left eye, of the 68."""
+
+
 @dataclass(frozen=True, eq=False)
 class LandmarkTrack:
     """The 68 facial landmarks of one face over time.

@@ -21,10 +21,9 @@ from named_runs import NamedRun, ended, parser_of, plan_of, run_all
 from omsn.errors import InputError
 from omsn.files import replace_file
 from omsn.report.run import METRICS_FILE, PREDICTIONS_FILE
+from omsn.report.search import SEARCH_FILE
 from omsn.training.out_of_fold import read_predictions
 from omsn.training.summary import compare
-
-SEARCH_FILE = "search.json"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -16,9 +16,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from model_card import model_card
+from named_runs import ended
 
-from omsn.errors import InputError, OmsnError
-from omsn.files import explain, replace_file
+from omsn.errors import InputError
+from omsn.files import replace_file
 from omsn.models.checkpoint import (
     CONFIG_NAME,
     MAX_SHIPPED_BYTES,
@@ -45,16 +46,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--to", type=Path, default=shipped_folder(), help="the package's folder of weights where not given"
     )
     given = parser.parse_args(arguments)
-    try:
+
+    def work() -> None:
         ship(given.run, given.card_from, given.to)
-    except OmsnError as error:
-        print(f"ship_weights: {error}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f"ship_weights: {explain(error)}", file=sys.stderr)
-        return 1
-    print(f"shipped: {given.run} -> {given.to}")
-    return 0
+        print(f"shipped: {given.run} -> {given.to}")
+
+    return ended("ship_weights", work)
 
 
 def ship(run: Path, card_from: Sequence[Path], folder: Path) -> None:

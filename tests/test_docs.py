@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 import pytest
 import typer
 import write_results
+from optimizer_section import optimizer_section
 
 import omsn
 from omsn.cli import app
@@ -137,7 +138,7 @@ def test_python_in_the_readme_compiles_and_imports_what_exists() -> None:
 def test_results_are_those_that_the_program_writes() -> None:
     runs, readme = write_results.read_recorded(ROOT / "docs" / "runs"), text_of(README)
     assert write_results.put_between_markers(readme, write_results.readme_table(runs)) == readme
-    assert text_of(ROOT / "docs" / "results.md") == write_results.results_page(runs)
+    assert text_of(ROOT / "docs" / "results.md") == write_results.results_page(runs, optimizer_section(ROOT))
 
 
 def test_the_first_screen_has_one_sentence_one_picture_one_example_one_table() -> None:

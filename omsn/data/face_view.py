@@ -13,14 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omsn.media.video import Image
-from omsn.preprocess.landmarks import FaceSquare
-from omsn.types import Floats, LandmarkTrack
+from omsn.preprocess.landmarks import FaceSquare, square_to_image
+from omsn.types import LEFT_EYE, RIGHT_EYE, Floats, LandmarkTrack
 
 EYES_APART = 0.2
 """Distance between the eyes' centres as a share of the square's side, for a face that keeps still."""
 EYES_Y = 0.42
 """Height of the eyes in the square, as a share of its side from the top, for a face that keeps still."""
-RIGHT_EYE, LEFT_EYE = slice(36, 42), slice(42, 48)
 
 
 def square_around(track: LandmarkTrack) -> FaceSquare | None:
@@ -60,8 +59,7 @@ def move_points(points: Floats, square: FaceSquare, size: int) -> Floats:
 
 def to_square(square: FaceSquare, size: int) -> NDArray[np.float64]:
     """Matrix (2, 3) that takes places in a picture to places in its square of ``size`` pixels."""
-    turn = size / square.side_px * _turn(square.angle)
-    return np.column_stack([turn, np.full(2, size / 2) - turn @ np.array(square.centre)])
+    return np.asarray(cv2.invertAffineTransform(square_to_image(square, size)), np.float64)
 
 
 def _turn(angle: float) -> NDArray[np.float64]:

@@ -10,12 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omsn.config import VideoFeatures
-from omsn.types import LandmarkTrack, Mask, Seconds, Stream
+from omsn.types import LEFT_EYE, RIGHT_EYE, LandmarkTrack, Mask, Seconds, Stream
 
 JAW = slice(0, 17)
 INNER = slice(17, 68)
 """Brows, nose, eyes and mouth: the points that carry expression."""
-RIGHT_EYE, LEFT_EYE = slice(36, 42), slice(42, 48)
 
 BASELINE_S = 0.4
 """The face during the first real frames of a clip is its own baseline; RAVDESS actors begin near neutral."""

@@ -6,13 +6,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from omsn.types import Floats
+from omsn.types import LEFT_EYE, RIGHT_EYE, Floats
 
 EYES_Y = 0.36
 """Height of the eyes in the crop, as a share of its size from the top."""
 EYES_APART = 0.42
 """Distance between the eyes' centres as a share of the crop's width."""
-RIGHT_EYE, LEFT_EYE = slice(36, 42), slice(42, 48)
 
 
 def aligned_crop(image: NDArray[np.uint8], points: Floats, size: int) -> NDArray[np.uint8]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import expit
 
 from omsn.config import Faces
@@ -99,7 +100,7 @@ class FaceMesher:
 
     def find(self, image: Image, square: FaceSquare) -> Mesh:
         """The mesh of the face in a square of a picture (H, W, 3), BGR."""
-        to_image = square_to_image(square)  # (2, 3)
+        to_image = square_to_image(square).astype(np.float32)  # (2, 3)
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         crop: Image = np.asarray(cv2.warpAffine(image, to_image, (INPUT_PX, INPUT_PX), flags=flags), np.uint8)
         crop = smooth_crop(crop) if self._bilateral else crop
@@ -108,13 +109,13 @@ class FaceMesher:
         return Mesh(points.astype(np.float32), float(expit(logit[0])))
 
 
-def square_to_image(square: FaceSquare) -> Floats:
-    """Matrix (2, 3) that takes places in the network's input to places in the picture, in pixels."""
-    scale = square.side_px / INPUT_PX
+def square_to_image(square: FaceSquare, size: int = INPUT_PX) -> NDArray[np.float64]:
+    """Matrix (2, 3) that takes places in the square, ``size`` pixels wide, to places in the picture, in pixels."""
+    scale = square.side_px / size
     cos, sin = scale * np.cos(square.angle), scale * np.sin(square.angle)
     turn = np.array([[cos, -sin], [sin, cos]])
-    shift = np.array(square.centre) - turn @ np.full(2, INPUT_PX / 2)
-    return np.column_stack([turn, shift]).astype(np.float32)
+    shift = np.array(square.centre) - turn @ np.full(2, size / 2)
+    return np.column_stack([turn, shift])
 
 
 def square_from_detection(xyxy: Floats, keypoints: Floats) -> FaceSquare:

@@ -13,11 +13,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from omsn.types import LandmarkTrack, Seconds, Sound
+from omsn.types import LEFT_EYE, RIGHT_EYE, LandmarkTrack, Seconds, Sound
 
 INNER_LIPS = ((61, 67), (62, 66), (63, 65))
 """Upper and lower points whose mean distance is the mouth's opening."""
-RIGHT_EYE, LEFT_EYE = slice(36, 42), slice(42, 48)
 MOUTH_LEADS_S = (0.0, 0.1, 0.2)
 """How far the mouth may be ahead of the sound; the best is taken."""
 HALF_WINDOW_S = 1 / 30

@@ -129,7 +129,6 @@ def fit_temperature(probabilities: NDArray[np.floating], targets: NDArray[np.int
     Raises:
         InputError: no clips, or shapes that do not belong together.
     """
-    _check_pairs(probabilities, targets)
 
     def loss(log_temperature: float) -> float:
         return negative_log_likelihood(tempered(probabilities, np.exp(log_temperature)), targets)
