@@ -150,7 +150,7 @@ class Recognizer:
             return []
         training = self._trained.config.training
         inputs = pad_batch([leave_out(sample, training.left_out) for sample in samples], training.modality)
-        with timed("network"), torch.no_grad():
+        with timed("network"), torch.inference_mode():
             probabilities = probabilities_of(self._trained.network(inputs), training.loss)  # (B, K)
         return [tuple(row) for row in tempered(probabilities.numpy(), self._trained.temperature).tolist()]
 

@@ -45,8 +45,8 @@ MIN_SHARE = 0.5
 """A face beside the main one counts where it is seen in this share of the window's frames."""
 REST_WINDOWS = 150
 """Windows that tell where a face rests, the last ones: five minutes."""
-FRAMES_AHEAD = 8
-"""Pictures that may wait, decoded, to be looked at: 22 MB of 720p."""
+FRAMES_AHEAD = 3
+"""Pictures that may wait, decoded, to be looked at: 8 MB of 720p. More do not stay in the cache of the processor."""
 PATH_STEP_S = 0.1
 """Time between the places of a face that are kept."""
 

@@ -23,7 +23,7 @@ from omsn.types import Clip, Sample, Stream
 FEATURES_VERSION = 1
 """Counts changes of the code that change features under unchanged settings; entries of another version are rebuilt."""
 
-PICTURES_VERSION = 1
+PICTURES_VERSION = 2
 """The same of the features that are found in pictures; entries of given landmarks stay as they are."""
 
 _HEADER = "omsn"  # one metadata key only: the format keeps several in no fixed order, and entries must not differ

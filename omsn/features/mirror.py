@@ -14,6 +14,7 @@ from omsn.features.hog import CELLS_IN_BLOCK, N_BLOCKS
 from omsn.types import Floats
 
 _PAIRS = {
+    **{i: 16 - i for i in range(17)},  # jaw
     **{17 + i: 26 - i for i in range(10)},  # brows
     **{27 + i: 27 + i for i in range(4)},  # bridge of the nose
     **{31 + i: 35 - i for i in range(5)},  # nostrils
@@ -21,7 +22,7 @@ _PAIRS = {
     **dict(zip(range(48, 60), (54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55), strict=True)),  # outer lips
     **dict(zip(range(60, 68), (64, 63, 62, 61, 60, 67, 66, 65), strict=True)),  # inner lips
 }
-"""iBUG-68 point -> the point that it becomes; its own inverse. The jaw gives no columns of its own."""
+"""iBUG-68 point -> the point that it becomes; its own inverse."""
 
 _POINT = re.compile(r"(position|displacement|velocity)_([xy])(\d\d)")
 _HOG = re.compile(r"hog_block(\d)(\d)_cell(\d)(\d)_(\d{3})")
@@ -54,6 +55,11 @@ class Mirror:
             raise InputError(f"mirror: no column {missing} among {len(columns)}; give both sides of the face")
         order = np.array([place[name] for name, _ in partners], np.int64)
         return Mirror(order, np.array([sign for _, sign in partners], np.float32))
+
+
+def mirrored_point(point: int) -> int:
+    """The iBUG-68 point that a point becomes when the face is mirrored."""
+    return _PAIRS[point]
 
 
 def _partner(name: str) -> tuple[str, float]:

@@ -31,6 +31,9 @@ from omsn.types import Floats, Sound
 GAP_S = 0.02
 """Time stamps that jump by more than this leave a gap (a paused recording); less is rounding."""
 
+PIECE_S = 0.25
+"""Decoded frames, some 20 ms each, are handed on in pieces of this length or a little more: each costs some work."""
+
 
 @dataclass(frozen=True, eq=False)
 class _Block:
@@ -71,7 +74,8 @@ def sound_track_blocks(path: Path, start_s: float, end_s: float | None) -> Itera
         blocks = _decode(path, container, track, stop_s, promised_s)
         first = next(blocks, None)
         if first is not None:
-            yield from _trimmed(_joined(path, chain([first], blocks)), first.start_s, start_s, stop_s)
+            joined = _joined(path, first, chain([first], blocks))
+            yield from _trimmed(_in_pieces(joined, first), first.start_s, start_s, stop_s)
         elif start_s > 0:
             yield Sound(np.zeros(0, np.float32), track.rate, start_s)
         else:
@@ -108,20 +112,33 @@ def _mixed(frame: av.AudioFrame) -> Floats:
     return ((mixed - centre) / full_scale).astype(np.float32)
 
 
-def _joined(path: Path, blocks: Iterator[_Block]) -> Iterator[Sound]:
-    """The blocks end to end, with silence where the time stamps jump ahead, a second at a time."""
-    first, n_samples = None, 0
+def _joined(path: Path, first: _Block, blocks: Iterator[_Block]) -> Iterator[Floats]:
+    """The samples of the blocks end to end, with silence where the time stamps jump ahead, a second at a time."""
+    n_samples = 0
     for block in blocks:
-        first = first or block
         _check_block(path, block, first)
         reached_s = first.start_s + n_samples / first.rate_hz
         check_jump(path, reached_s, block.start_s)
         gap_s = block.start_s - reached_s
         n_silent = round(gap_s * first.rate_hz) if gap_s > GAP_S else 0
-        silence = (np.zeros(min(first.rate_hz, n_silent - n), np.float32) for n in range(0, n_silent, first.rate_hz))
-        for samples in chain(silence, [block.samples]):
-            yield Sound(samples, first.rate_hz, first.start_s + n_samples / first.rate_hz)
-            n_samples += len(samples)
+        for n in range(0, n_silent, first.rate_hz):
+            yield np.zeros(min(first.rate_hz, n_silent - n), np.float32)
+        yield block.samples
+        n_samples += n_silent + len(block.samples)
+
+
+def _in_pieces(joined: Iterator[Floats], first: _Block) -> Iterator[Sound]:
+    """The same samples in longer pieces, one at least."""
+    n_samples, held, n_held = 0, list[Floats](), 0
+    for samples in joined:
+        held.append(samples)
+        n_held += len(samples)
+        if n_held >= PIECE_S * first.rate_hz:
+            yield Sound(np.concatenate(held), first.rate_hz, first.start_s + n_samples / first.rate_hz)
+            n_samples, held, n_held = n_samples + n_held, [], 0
+    yield Sound(
+        np.concatenate([*held, np.zeros(0, np.float32)]), first.rate_hz, first.start_s + n_samples / first.rate_hz
+    )
 
 
 def _check_block(path: Path, block: _Block, first: _Block) -> None:

@@ -27,6 +27,7 @@ from omsn.media.container import (
     seek_before,
 )
 from omsn.media.deinterlace import TimedFrame, deinterlaced
+from omsn.media.grid import Grid, decode_for
 
 Image = NDArray[np.uint8]
 
@@ -88,19 +89,25 @@ def read_frames(
         track.codec_context.thread_count = threads
         track.thread_type = "AUTO"
         seek_before(container, track, start_s)
-        frames = _within(deinterlaced(_decode(path, container, track, start_s)), start_s, end_s)
-        for time_s, frame in frames if rate_hz is None else _nearest(frames, start_s, rate_hz):
+        grid = None if rate_hz is None else Grid(rate_hz, start_s, end_s)
+        frames = _within(deinterlaced(_decode(path, container, track, start_s, grid)), start_s, end_s)
+        for time_s, frame in frames if grid is None else grid.nearest(frames):
             yield Frame(upright(frame), time_s)
 
 
-def _decode(path: str | Path, container: InputContainer, track: av.VideoStream, start_s: float) -> Iterator[TimedFrame]:
-    """Every frame from about ``start_s`` on, in order of time; one without a time stamp follows the one before."""
+def _decode(
+    path: str | Path, container: InputContainer, track: av.VideoStream, start_s: float, grid: Grid | None
+) -> Iterator[TimedFrame]:
+    """The frames from about ``start_s`` on, in order of time; one without a time stamp follows the one before.
+
+    Of those that are far from the times of the grid, some may be missing.
+    """
     zero_s, promised_s = clock_zero_s(container), promised_end_s(container, track)
     tick_s = float(track.time_base or 0)
     period_s = float(1 / track.average_rate) if track.average_rate else UNSTAMPED_PERIOD_S
     shown_s, reached_s = -math.inf, 0.0
     try:
-        for stamp, frame in _stamped(container, track):
+        for stamp, frame in _stamped(container, track, grid):
             time_s = reached_s if stamp is None else stamp * tick_s - zero_s
             if time_s < shown_s - RESTART_S:
                 zero_s, time_s = zero_s - (reached_s - time_s), reached_s
@@ -115,11 +122,21 @@ def _decode(path: str | Path, container: InputContainer, track: av.VideoStream, 
         check_complete(path, reached_s, promised_s)
 
 
-def _stamped(container: InputContainer, track: av.VideoStream) -> Iterator[tuple[int | None, av.VideoFrame]]:
-    """Every frame in the order of showing, and when it is shown in the track's ticks."""
-    if not set(container.format.name.split(",")) & DECODING_ORDER_FORMATS:
+def _stamped(
+    container: InputContainer, track: av.VideoStream, grid: Grid | None
+) -> Iterator[tuple[int | None, av.VideoFrame]]:
+    """The frames in the order of showing, and when each is shown in the track's ticks."""
+    if set(container.format.name.split(",")) & DECODING_ORDER_FORMATS:
+        yield from _stamped_by_packets(container, track)
+    elif grid is None:
         yield from ((frame.pts, frame) for frame in container.decode(track))
-        return
+    else:
+        tick_s, zero_s = float(track.time_base or 0), clock_zero_s(container)
+        seen = decode_for(grid, container, track, lambda stamp: stamp * tick_s - zero_s)
+        yield from ((frame.pts, frame) for frame in seen)
+
+
+def _stamped_by_packets(container: InputContainer, track: av.VideoStream) -> Iterator[tuple[int | None, av.VideoFrame]]:
     stamps: deque[int | None] = deque()  # of packets decoded and not yet shown: as many as frames, and rising
     for packet in container.demux(track):
         stamps += [packet.dts] if packet.size else []
@@ -135,22 +152,7 @@ def _within(frames: Iterable[TimedFrame], start_s: float, end_s: float | None) -
             yield time_s, frame
 
 
-def _nearest(frames: Iterable[TimedFrame], start_s: float, rate_hz: float) -> Iterator[TimedFrame]:
-    """For each cell of the grid start_s + k / rate_hz, the frame nearest to its centre."""
-    held: TimedFrame | None = None
-    cell, distance = 0, math.inf
-    for time_s, frame in frames:
-        place = (time_s - start_s) * rate_hz
-        if held is not None and round(place) != cell:
-            yield held
-            held = None
-        if held is None or abs(place - round(place)) < distance:
-            held, cell, distance = (time_s, frame), round(place), abs(place - round(place))
-    if held is not None:
-        yield held
-
-
 def upright(frame: av.VideoFrame) -> Image:
     """The picture in BGR, turned as the file's display matrix says (phones record lying on their side)."""
-    image = frame.to_ndarray(format="bgr24")
+    image = frame.to_ndarray(format="bgr24", threads=1)
     return np.ascontiguousarray(np.rot90(image, round(frame.rotation / 90)))

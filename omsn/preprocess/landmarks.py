@@ -18,6 +18,7 @@ from omsn.config import Faces
 from omsn.media.video import Image
 from omsn.preprocess.bilateral import smooth_crop
 from omsn.preprocess.face_net import MODEL_FOLDER, FaceNet
+from omsn.preprocess.ibug68 import CORRECTION, between_mesh_points, corrected
 from omsn.types import Floats
 
 INPUT_PX = 192
@@ -30,37 +31,6 @@ ENLARGEMENT = 1.5
 
 OUTER_EYE_CORNERS = (33, 263)
 """Mesh points of the right and left outer eye corner: the line that is turned level."""
-
-# fmt: off
-NEAREST_MESH_POINT: tuple[int, ...] = (
-    127, 234, 93, 58, 172, 136, 149, 148,  # 0-7 jaw, from the right ear
-    152, 377, 378, 365, 397, 288, 323, 454, 356,  # 8-16 chin, jaw to the left ear
-    70, 63, 105, 66, 107,  # 17-21 right brow, outer to inner
-    336, 296, 334, 293, 300,  # 22-26 left brow, inner to outer
-    168, 197, 5, 4,  # 27-30 bridge of the nose
-    75, 97, 2, 326, 305,  # 31-35 under the nose
-    33, 160, 158, 133, 153, 144,  # 36-41 right eye
-    362, 385, 387, 263, 373, 380,  # 42-47 left eye
-    61, 39, 37, 0, 267, 269, 291, 405, 314, 17, 84, 181,  # 48-59 outer lips
-    78, 82, 13, 312, 308, 317, 14, 87,  # 60-67 inner lips
-)
-"""The mesh point that lies on, or next to, each iBUG point: the correspondence in common use."""
-
-SECOND_MESH_POINT = {
-    2: 132, 3: 132, 4: 58, 6: 150, 7: 176, 9: 400, 10: 379, 12: 288, 13: 361, 14: 361,  # jaw
-    17: 156, 21: 55, 22: 285, 26: 383,  # ends of the brows
-    29: 195,  # nose
-    36: 7, 37: 159, 39: 155, 42: 382, 44: 386, 45: 249,  # corners and upper lids of the eyes
-    49: 40, 53: 270, 55: 321, 59: 91, 61: 81, 63: 311,  # lips
-}
-"""iBUG points half-way between two neighbouring mesh points.
-
-Chosen, always in mirrored pairs, where that was measurably nearer to the landmarks that come with RAVDESS.
-"""
-# fmt: on
-
-_FIRST = np.array(NEAREST_MESH_POINT)
-_SECOND = np.array([SECOND_MESH_POINT.get(point, nearest) for point, nearest in enumerate(NEAREST_MESH_POINT)])
 
 
 @dataclass(frozen=True)
@@ -130,9 +100,8 @@ def square_from_mesh(points: Floats) -> FaceSquare:
 
 
 def to_ibug68(points: Floats) -> Floats:
-    """The 68 iBUG points (68, 2) out of the mesh (468, 2)."""
-    between: Floats = (points[_FIRST] + points[_SECOND]) / 2
-    return between
+    """The 68 iBUG points (68, 2), where OpenFace puts them, out of the mesh (468, 2)."""
+    return corrected(between_mesh_points(points), CORRECTION)
 
 
 def _square(points: Floats, right_eye: Floats, left_eye: Floats) -> FaceSquare:

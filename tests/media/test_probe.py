@@ -4,7 +4,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from made_media import cut_short, grey_levels, tone, write_media
+from made_media import grey_levels, tone, write_media
 
 from omsn.errors import MediaError
 from omsn.media.probe import probe
@@ -21,14 +21,12 @@ def test_missing_file_and_no_media(tmp_path: Path) -> None:
 def test_sound_and_picture(tmp_path: Path) -> None:
     info = probe(write_media(tmp_path / "a.mp4", tone(1.0), grey_levels(30), frame_rate=Fraction(30000, 1001)))
     assert (info.has_audio, info.has_video, info.audio_rate_hz) == (True, True, 48000)
-    assert (info.width, info.height, info.frame_rate) == (64, 48, Fraction(30000, 1001))
     assert info.duration_s == pytest.approx(1.001, abs=0.01)
 
 
 def test_sound_only(tmp_path: Path) -> None:
     info = probe(write_media(tmp_path / "a.wav", tone(0.5, rate_hz=8000), codec="pcm_s16le", rate_hz=8000))
     assert (info.has_audio, info.has_video, info.audio_rate_hz) == (True, False, 8000)
-    assert (info.width, info.height, info.frame_rate) == (None, None, None)
     assert info.duration_s == pytest.approx(0.5)
 
 
@@ -41,11 +39,3 @@ def test_webm_of_a_browser_has_no_length(tmp_path: Path) -> None:
     """A live muxer cannot go back and write the length, as in a browser's recording."""
     path = write_media(tmp_path / "a.webm", tone(0.5), codec="libopus", options={"live": "1"})
     assert probe(path).duration_s is None
-
-
-def test_first_picture_that_cannot_be_decoded(tmp_path: Path) -> None:
-    path = write_media(tmp_path / "a.mp4", images=grey_levels(50), options={"movflags": "faststart"})
-    header = path.read_bytes().index(b"mdat") + 4
-    short = cut_short(path, header / path.stat().st_size)
-    with pytest.raises(MediaError, match=r"broke off; decoded 0\.00 s"):
-        probe(short)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import struct
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 from made_media import RATE_HZ, cut_short, grey_levels, tone, write_media
 
 from omsn.errors import MediaError
-from omsn.media.sound import read_sound
+from omsn.media.sound import read_sound, sound_blocks
+from omsn.media.sound_track import PIECE_S
 from omsn.types import Floats
 
 
@@ -184,6 +186,17 @@ def _with_pause(path: Path, pause_s: float) -> Path:
         for packet in stream.encode(None):
             container.mux(packet)
     return path
+
+
+@pytest.mark.parametrize("seconds", [0.1, 2.0])
+def test_a_track_comes_in_pieces_that_follow_each_other(tmp_path: Path, seconds: float) -> None:
+    path = write_media(tmp_path / "a.mp4", tone(seconds))
+    *pieces, last = sound_blocks(path, RATE_HZ)
+    assert all(PIECE_S <= piece.duration_s < PIECE_S + 0.05 for piece in pieces)
+    assert last.duration_s < PIECE_S
+    for piece, following in pairwise([*pieces, last]):
+        assert following.start_s == pytest.approx(piece.start_s + piece.duration_s)
+    assert sum(len(piece.samples) for piece in [*pieces, last]) == pytest.approx(seconds * RATE_HZ, abs=1)
 
 
 def test_no_sound_track(tmp_path: Path) -> None:

@@ -6,12 +6,10 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from made_media import corner_mark, cut_short, grey_levels, tone, write_media
 
 from omsn.errors import MediaError
-from omsn.media.video import _nearest, read_frames
+from omsn.media.video import read_frames
 
 TURNS = {  # 16.16 fixed point a, b, u, c, d, v, x, y, w of the track header's display matrix
     90: (0, 1, -1, 0),
@@ -80,21 +78,6 @@ def test_rate_picks_frames_near_a_grid(tmp_path: Path, rate_hz: float, expected:
         assert off_grid[:-1].max() <= 0.02 + 1e-9  # the last frame may stand for a time just after the end
 
 
-@given(
-    gaps=st.lists(st.floats(0.001, 0.5), min_size=1, max_size=40),
-    rate_hz=st.floats(1, 60),
-)
-def test_nearest_frame_of_every_cell(gaps: list[float], rate_hz: float) -> None:
-    """Against brute force: the best frame of each cell of the grid, whatever the frames' spacing."""
-    times = np.cumsum(gaps)
-    blank = av.VideoFrame(2, 2, "gray")
-    got = [time_s for time_s, _ in _nearest([(float(time_s), blank) for time_s in times], 0.0, rate_hz)]
-    cells = np.round(times * rate_hz)
-    off_centre = np.abs(times * rate_hz - cells)
-    expected = [times[cells == cell][np.argmin(off_centre[cells == cell])] for cell in np.unique(cells)]
-    assert got == pytest.approx(expected)
-
-
 def test_clock_starts_at_the_first_picture(tmp_path: Path) -> None:
     path = write_media(tmp_path / "a.mkv", tone(1.0), grey_levels(25), sound_start_s=0.0, codec="pcm_s16le")
     late = tmp_path / "late.mkv"
@@ -138,6 +121,14 @@ def test_file_that_breaks_off(tmp_path: Path, name: str) -> None:
     path = cut_short(write_media(tmp_path / name, tone(2.0), grey_levels(50), options=options))
     with pytest.raises(MediaError, match=r"broke off; decoded [01]\.\d\d s of 2\.00 s"):
         list(read_frames(path))
+
+
+def test_first_picture_that_cannot_be_decoded(tmp_path: Path) -> None:
+    path = write_media(tmp_path / "a.mp4", images=grey_levels(50), options={"movflags": "faststart"})
+    header = path.read_bytes().index(b"mdat") + 4
+    short = cut_short(path, header / path.stat().st_size)
+    with pytest.raises(MediaError, match=r"broke off; decoded 0\.00 s"):
+        next(read_frames(short))
 
 
 def test_damage_part_way(tmp_path: Path) -> None:

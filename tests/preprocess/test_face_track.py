@@ -119,8 +119,8 @@ def test_landmarks_agree_with_those_of_ravdess() -> None:
         eyes_apart = np.linalg.norm(given[:, 36] - given[:, 45], axis=1)[:, None]
         errors.append(float((np.linalg.norm(found.points - given, axis=2) / eyes_apart)[:, 17:].mean()))
     assert len(errors) == 8
-    assert np.mean(errors) < 0.025
-    assert max(errors) < 0.03
+    assert np.mean(errors) < 0.017
+    assert max(errors) < 0.021
 
 
 @pytest.mark.slow

@@ -12,8 +12,6 @@ from omsn.errors import InputError
 from omsn.media.video import Image
 from omsn.preprocess.faces import FaceDetector
 from omsn.preprocess.landmarks import (
-    NEAREST_MESH_POINT,
-    SECOND_MESH_POINT,
     FaceMesher,
     FaceSquare,
     Mesh,
@@ -23,13 +21,6 @@ from omsn.preprocess.landmarks import (
     to_ibug68,
 )
 from omsn.types import Floats
-
-MIRRORED = (
-    *range(16, -1, -1), *range(26, 16, -1), *range(27, 31), *range(35, 30, -1),
-    45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40,
-    54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55, 64, 63, 62, 61, 60, 67, 66, 65,
-)  # fmt: skip
-"""For each iBUG point, the one on the other side of the face."""
 
 
 def _mesh(image: Image, config: Faces | None = None) -> Mesh:
@@ -105,17 +96,3 @@ def test_square_to_image_by_hand() -> None:
     np.testing.assert_allclose(plain, [[1, 0, 100], [0, 1, 10]], atol=1e-4)
     turned = square_to_image(FaceSquare((96.0, 96.0), 192.0, np.pi / 2))
     np.testing.assert_allclose(turned @ [192, 96, 1], [96, 192], atol=1e-4)
-
-
-def test_table_is_complete_and_mirrored() -> None:
-    """Every point has a mesh point, and a pair of points to be averaged has its mirror image."""
-    assert len(NEAREST_MESH_POINT) == 68
-    assert len(set(NEAREST_MESH_POINT)) == 68
-    assert max(NEAREST_MESH_POINT) < 468
-    assert {MIRRORED[point] for point in SECOND_MESH_POINT} == set(SECOND_MESH_POINT)
-
-
-def test_points_between_two_mesh_points() -> None:
-    mesh = np.zeros((468, 2), np.float32)
-    mesh[5], mesh[195] = (10, 20), (30, 60)
-    np.testing.assert_allclose(to_ibug68(mesh)[29], [20, 40])
