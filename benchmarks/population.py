@@ -5,7 +5,8 @@
 One by one is the ordinary module with PyTorch's own convolutions, ``AdamW(fused=True)`` and ``clip_grad_norm_``. Both
 alternate; the medians over the rounds are printed, in CPU seconds of this process, so that other programs on the
 machine disturb less. The bound is the ratio that products alone, at the speed of this machine's large matrix product,
-would reach. The maps are random numbers of each recipe's shape.
+would reach. Beneath stands where the time goes with the most candidates, by PyTorch's operators: the products, and what
+passes weights and activations through memory. The maps are random numbers of each recipe's shape.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from statistics import median
 
 import torch
 from torch.nn import functional as F
+from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from omsn.config import TrainingConfig
@@ -31,6 +33,8 @@ from omsn.tuning.population import Candidates, FusedMaps, train_population
 N_CLASSES = 8
 N_CLIPS = 320
 PRODUCT_SIZE = 512
+PRODUCTS = frozenset({"aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm", "aten::baddbmm_"})
+OPERATORS_SHOWN = 8
 
 
 @dataclass(frozen=True)
@@ -112,6 +116,8 @@ def main() -> None:
         for population in arguments.populations:
             times = _measure(job, population, arguments.chunk, arguments.rounds)
             _print_row(population, times, together_flop)
+        most = max(arguments.populations)
+        _print_shares(most, operator_shares(lambda: job.together(most, arguments.chunk)))  # noqa: B023
 
 
 def _measure(job: Job, population: int, chunk: int | None, rounds: int) -> Times:
@@ -134,6 +140,22 @@ def _print_row(population: int, times: Times, flop: int) -> None:
         f"{bound:6.1f}",
         flush=True,
     )
+
+
+def operator_shares(job: Callable[[], object]) -> dict[str, float]:
+    """Each operator's share of a job's time on this thread, without what it calls; the most first."""
+    with profile(activities=[ProfilerActivity.CPU]) as profiler:
+        job()
+    times = {event.key: event.self_cpu_time_total for event in profiler.key_averages()}
+    total = sum(times.values())
+    return {name: time / total for name, time in sorted(times.items(), key=lambda item: -item[1])}
+
+
+def _print_shares(population: int, shares: dict[str, float]) -> None:
+    products = sum(share for name, share in shares.items() if name in PRODUCTS)
+    print(f"share of the time by operator, P = {population}; products {products:.0%}")
+    for name, share in list(shares.items())[:OPERATORS_SHOWN]:
+        print(f"{share:6.1%}  {name}")
 
 
 def _flop(job: Callable[[], None]) -> int:

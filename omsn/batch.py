@@ -19,18 +19,16 @@ from omsn.errors import CheckpointError, InputError, OmsnError
 from omsn.export.folder import FAILURES_NAME, AnswerFolder
 from omsn.export.formats import OVERLAY_SUFFIX, Format
 from omsn.export.json import prediction_to_dict
+from omsn.files import explain
 from omsn.media.find import Found, MediaFile, find_media
 from omsn.models.checkpoint import CONFIG_NAME, WEIGHTS_NAME
 from omsn.recognizer import Recognizer
-from omsn.timing import timed
 from omsn.types import Prediction
 from omsn.version import __version__
 from omsn.windows import OnTime
 from omsn.workers import run_tasks
 
 OnStep = Callable[[float, int, str], None]
-_Answer = Prediction | str | None
-"""A prediction, or why there is none; None where its outputs are there already."""
 TELL_EVERY_S = 2.0
 """Seconds of a file between two words on how far it is."""
 _LOADING = Lock()
@@ -119,16 +117,22 @@ class Batch:
     """What became of the names that the user gave.
 
     Attributes:
-        predictions: in the order of the files.
+        predictions: in the order of the files; those whose outputs could not be written too.
         done_before: files left out because their outputs are there.
-        failures: (file, reason), names that stand for no file first.
-        passed_over: files in folders that are hidden or have no suffix of a media file.
+        failures: (file, reason), names that stand for no file first: no answer, or an answer that was not written.
+        passed_over: paths of files in folders that are hidden, have no suffix of a media file, or are films that an
+            earlier run drew.
     """
 
     predictions: tuple[Prediction, ...]
     done_before: tuple[str, ...]
     failures: tuple[tuple[str, str], ...]
-    passed_over: int
+    passed_over: tuple[str, ...]
+
+    @property
+    def media_s(self) -> float:
+        """Seconds of film and sound that were answered."""
+        return sum(max((one.end_s for one in prediction.windows), default=0.0) for prediction in self.predictions)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, ready for JSON."""
@@ -136,8 +140,21 @@ class Batch:
             "predictions": [prediction_to_dict(prediction) for prediction in self.predictions],
             "done_before": list(self.done_before),
             "failed": [{"path": path, "reason": reason} for path, reason in self.failures],
-            "passed_over": self.passed_over,
+            "passed_over": list(self.passed_over),
         }
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """What became of a file; neither prediction nor reason where it was done before.
+
+    Attributes:
+        prediction: the answer, where there is one.
+        reason: why there is none, or why it was not written.
+    """
+
+    prediction: Prediction | None = None
+    reason: str = ""
 
 
 def predict_batch(
@@ -172,22 +189,22 @@ def predict_batch(
     """
     alone = jobs == 1 and backend is None
     model = model if alone else replace(model, decoder_threads=1)
-    _recognizer(model)
+    made_by = model.facts() | {"normalisation": _recognizer(model).normalisation}
     found = find_media(names) if output is None else _without_films_of(output, find_media(names))
     folder = AnswerFolder(output.folder, found.files, output.formats, model.facts()) if output else None
-    answers = _known(found.files, folder, resume=output is not None and output.resume)
-    to_do = [file for file in found.files if file not in answers]
+    ended = _known(found.files, folder, resume=output is not None and output.resume)
+    to_do = [file for file in found.files if file not in ended]
     if folder is not None:
         folder.begin(to_do)
     paths = [file.path.absolute() for file in to_do]
     within = _Within(on_step, paths) if on_step is not None and alone else None
-    ended = run_tasks(partial(_answer, model=model, within=within), paths, jobs=jobs, backend=backend)
-    for steps, (number, answer) in enumerate(ended, start=1):
+    answers = run_tasks(partial(_answer, model=model, within=within), paths, jobs=jobs, backend=backend)
+    for steps, (number, answer) in enumerate(answers, start=1):
         file = to_do[number]
-        answers[file] = _finish(file, KILLED if answer is None else answer, folder)
+        ended[file] = _finish(file, KILLED if answer is None else answer, folder, made_by)
         if on_step is not None:
             on_step(steps, len(to_do), file.path.name)
-    return _gather(found, answers, folder)
+    return _gather(found, ended, folder)
 
 
 def _without_films_of(output: Output, found: Found) -> Found:
@@ -197,7 +214,8 @@ def _without_films_of(output: Output, found: Found) -> Found:
         file for file in found.files if file.path.name.endswith(OVERLAY_SUFFIX) and home in file.identity.parents
     ]
     files = tuple(file for file in found.files if file not in written)
-    return replace(found, files=files, passed_over=found.passed_over + len(written))
+    passed_over = (*found.passed_over, *(str(file.path) for file in written))
+    return replace(found, files=files, passed_over=passed_over)
 
 
 def _enrolment(names: Sequence[Path]) -> tuple[Path, ...]:
@@ -217,16 +235,16 @@ def _digest(what: str, files: Sequence[Path]) -> str:
     return hashlib.sha256(b"".join(each)).hexdigest() if files else ""
 
 
-def _known(files: Sequence[MediaFile], folder: AnswerFolder | None, *, resume: bool) -> dict[MediaFile, _Answer]:
+def _known(files: Sequence[MediaFile], folder: AnswerFolder | None, *, resume: bool) -> dict[MediaFile, _Ended]:
     """What is known before the work: files that are done, and files whose outputs would go over another's."""
-    known: dict[MediaFile, _Answer] = {}
+    known: dict[MediaFile, _Ended] = {}
     if folder is None:
         return known
     for file in files:
         if resume and folder.has(file):
-            known[file] = None
+            known[file] = _Ended()
         elif reason := folder.refusal(file):
-            known[file] = reason
+            known[file] = _Ended(reason=reason)
     return known
 
 
@@ -282,18 +300,21 @@ def _load(model: Model) -> Recognizer:
     return Recognizer(model.checkpoint, model.normalisation, model.enrolment, model.baseline, decoder_threads=threads)
 
 
-def _finish(file: MediaFile, answer: Prediction | str, folder: AnswerFolder | None) -> Prediction | str:
-    """The answer under the name that the user gave, its outputs written; or why there is none."""
+def _finish(
+    file: MediaFile, answer: Prediction | str, folder: AnswerFolder | None, made_by: Mapping[str, str]
+) -> _Ended:
+    """The answer under the name that the user gave, its outputs written; or why there is none, or none written."""
     if isinstance(answer, str):
-        return answer
-    answer = replace(answer, source=str(file.path))
+        return _Ended(reason=answer)
+    answer = replace(answer, source=str(file.path), made_by=made_by)
     try:
         if folder is not None:
-            with timed("write"):
-                folder.write(file, answer)
+            folder.write(file, answer)
+    except OSError as error:
+        return _Ended(answer, f"answered, but not written: {explain(error)}")
     except Exception as error:
-        return f"answered, but not written: {_reason(error)}"
-    return answer
+        return _Ended(answer, f"answered, but not written: {_reason(error)}")
+    return _Ended(answer)
 
 
 def _reason(error: Exception, path: Path | None = None) -> str:
@@ -302,17 +323,17 @@ def _reason(error: Exception, path: Path | None = None) -> str:
     return " ".join(text.removeprefix(f"{path}: ").split())
 
 
-def _gather(found: Found, answers: Mapping[MediaFile, _Answer], folder: AnswerFolder | None) -> Batch:
-    in_order = [(file, answers[file]) for file in found.files]
-    failures = [*found.failures, *((str(file.path), answer) for file, answer in in_order if isinstance(answer, str))]
+def _gather(found: Found, ended: Mapping[MediaFile, _Ended], folder: AnswerFolder | None) -> Batch:
+    in_order = [(str(file.path), ended[file]) for file in found.files]
+    failures = [*found.failures, *((path, one.reason) for path, one in in_order if one.reason)]
     if folder is not None:
         try:
             folder.write_failures(failures)
         except OSError as error:
-            failures.append((FAILURES_NAME, _reason(error)))
+            failures.append((FAILURES_NAME, explain(error)))
     return Batch(
-        tuple(answer for _, answer in in_order if isinstance(answer, Prediction)),
-        tuple(str(file.path) for file, answer in in_order if answer is None),
+        tuple(one.prediction for _, one in in_order if one.prediction is not None),
+        tuple(path for path, one in in_order if one == _Ended()),
         tuple(failures),
         found.passed_over,
     )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import sys
+from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, NoReturn, TypeVar
 
 import typer
 
@@ -15,6 +18,8 @@ from omsn.errors import OmsnError
 from omsn.files import explain
 from omsn.timing import profiling, timed
 from omsn.version import __version__
+
+AnyCommand = TypeVar("AnyCommand", bound=Callable[..., None])
 
 app = typer.Typer(
     help="Recognise emotion from face and voice in video: prepare a corpus, train, judge honestly, predict.",
@@ -25,7 +30,14 @@ app = typer.Typer(
 )
 
 
-@app.command()
+def _command(function: AnyCommand) -> AnyCommand:
+    """Add a command. Its help is its docstring in whole paragraphs: typer would keep the line breaks of the source."""
+    paragraphs = inspect.cleandoc(function.__doc__ or "").split("\n\n")
+    app.command(help="\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs))(function)
+    return function
+
+
+@_command
 def prepare(
     folder: Annotated[Path, typer.Argument(help="Folder of the corpus.")],
     out_: options.Out,
@@ -80,7 +92,7 @@ def prepare(
         raise typer.Exit(1)
 
 
-@app.command()
+@_command
 def crossval(
     cache: options.Cache,
     out_: options.Out,
@@ -113,7 +125,7 @@ def crossval(
     terminal.print_metrics(metrics, write_report(out_), as_json)
 
 
-@app.command()
+@_command
 def train(
     cache: options.Cache,
     out_: options.Out,
@@ -150,7 +162,7 @@ def train(
         terminal.out.print(f"checkpoint: {out_ / CHECKPOINT_FOLDER}")
 
 
-@app.command()
+@_command
 def evaluate(
     checkpoint: options.CheckpointPath,
     cache: options.Cache,
@@ -176,7 +188,7 @@ def evaluate(
         terminal.err.print(f"[yellow]leak:[/yellow] {terminal.shown(leak)}", highlight=False)
 
 
-@app.command()
+@_command
 def predict(
     files: Annotated[
         list[Path], typer.Argument(help="Video or sound files, folders of them, patterns like 'a/*.mp4'.")
@@ -191,19 +203,19 @@ def predict(
     plot: Annotated[bool, typer.Option("--plot", help="Write timelines of the probabilities as PNG.")] = False,
     jobs: options.Jobs = 1,
     backend: options.Backend = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Leave out what --out already has answers for.")] = False,
+    resume: options.ResumeFiles = False,
     profile: Annotated[bool, typer.Option("--profile", help="Tell where the time went; for one process.")] = False,
     as_json: options.AsJson = False,
 ) -> None:
     """Name the emotion in files. Goes on after a bad file, lists it, and exits with 1.
 
     A file of more than six seconds is answered in windows of four, one every two, so that each moment is seen with what
-    comes before and after it. The table, json and csv list these overlapping windows. Subtitles (webvtt, srt), eaf,
-    the overlay and the plot show one answer at a time: windows that share a moment are averaged, and neighbours of one
-    emotion joined to a segment. Where there are several faces each is answered, and the sound counts for the one that
-    speaks.
+    comes before and after it. The table and csv list these overlapping windows. Subtitles (webvtt, srt), eaf, the
+    overlay and the plot show one answer at a time: windows that share a moment are averaged, and neighbours of one
+    emotion joined to a segment. json has both. Where there are several faces each is answered, and the sound counts for
+    the one that speaks.
 
-    Example: omsn predict clip.mp4 interviews --checkpoint runs/model/checkpoint --out answers --format csv,eaf
+    Example: omsn predict clip.mp4 interviews --out answers --format csv,eaf
     """
     if profile and (jobs > 1 or backend):
         raise typer.BadParameter("--profile measures one process; leave out --jobs and --backend")
@@ -221,12 +233,12 @@ def predict(
         terminal.print_predictions(batch.predictions)
     terminal.print_batch(batch, out_)
     if measured is not None:
-        terminal.print_profile(measured.seconds)
+        terminal.print_profile(measured.seconds, batch.media_s)
     if batch.failures:
         raise typer.Exit(1)
 
 
-@app.command()
+@_command
 def tune(
     cache: options.Cache,
     out_: options.Out,
@@ -261,15 +273,12 @@ def tune(
     plan = options.plan_of(
         cache, HELD_OUT, str(seed), recipe=recipe, settings=options.with_options(settings, normalise, modality)
     )
-    wanted = Search(
-        tuple(search.split(",")),
-        GazelleSettings(population, iterations),
-        steps,
-        finalists=finalists,
-        finalist_seeds=finalist_seeds,
-    )
-    epochs, candidates = plan.config.training.epochs, wanted.gazelles.n_evaluations
-    with terminal.progress("search") as step:
+    herd = GazelleSettings(population, iterations)
+    wanted = Search(tuple(search.split(",")), herd, steps, finalists=finalists, finalist_seeds=finalist_seeds)
+    epochs, candidates = plan.config.training.epochs, herd.n_evaluations
+    with terminal.stoppable(), terminal.progress("search") as step:
+        begin = partial(step, 0, candidates, "no loss yet")
+        begin()
         facts = search_settings(
             plan,
             wanted,
@@ -277,7 +286,11 @@ def tune(
             jobs=jobs,
             resume=resume,
             storage=storage,
-            on_epoch=lambda one: step(one.number, epochs, f"training the encoders, loss {one.loss:.3f}"),
+            on_epoch=lambda one: (
+                step(one.number, epochs, f"training the encoders, loss {one.loss:.3f}")
+                if one.number < epochs
+                else begin()
+            ),
             on_iteration=lambda tried: step(len(tried.losses), candidates, f"lowest loss {tried.lowest:.4f}"),
             on_round=lambda done, orders: step(done, orders, "training the finalists again, each in other orders"),
         )
@@ -288,7 +301,7 @@ def tune(
         terminal.print_search(facts, out_ / "tuned.toml", page)
 
 
-@app.command()
+@_command
 def info(
     checkpoint: Annotated[
         Path | None, typer.Argument(help="Folder that omsn train wrote; where not given, the package's own weights.")
@@ -308,7 +321,7 @@ def info(
         terminal.print_facts({name: value for name, value in facts.items() if name != "config"})
 
 
-@app.command()
+@_command
 def report(runs: Annotated[list[Path], typer.Argument(help="Folders that crossval, train or tune wrote.")]) -> None:
     """Write report.html of finished runs again.
 
@@ -322,7 +335,7 @@ def report(runs: Annotated[list[Path], typer.Argument(help="Folders that crossva
         terminal.out.print(str(write(run)))
 
 
-@app.command()
+@_command
 def demo(out_: options.Out = Path("demo"), jobs: options.Jobs = 1) -> None:
     """Render a small corpus of talking faces, then prepare, train, judge, predict and report on it.
 

@@ -186,9 +186,9 @@ class EncoderConfig(_Checked):
     """D, columns of the matrix; the paper's is 10."""
     attention_heads: int = bounded(4, 0, 64)
     """Heads that weigh the frames when they are pooled into rows; 0 gives all the same weight."""
-    input_dropout: float = tunable(0.1, 0.0, 0.5)
+    input_dropout: float = bounded(0.1, 0.0, 0.5)
     """Share of feature columns dropped in training."""
-    dropout: float = tunable(0.2, 0.0, 0.7)
+    dropout: float = bounded(0.2, 0.0, 0.7)
     """Dropout after each convolution and after the BiLSTM."""
 
     def __post_init__(self) -> None:
@@ -224,7 +224,7 @@ class FusionConfig(_Checked):
     """Add the residual transformer path to every aggregated residual."""
     dense: bool = True
     """Dense skips in the decoder."""
-    dropout: float = tunable(0.1, 0.0, 0.7)
+    dropout: float = bounded(0.1, 0.0, 0.7)
     """Share of maps dropped in training."""
 
     def __post_init__(self) -> None:
@@ -276,7 +276,7 @@ class NetworkConfig:
 class AugmentConfig(_Checked):
     """Changes made to standardised features in training only."""
 
-    noise: float = tunable(0.2, 0.0, 1.0)
+    noise: float = bounded(0.2, 0.0, 1.0)
     """Standard deviation of the noise added to every value, in standard deviations of its column."""
     speaker_swap: float = bounded(0.5, 0.0, 1.0)
     """Share of clips given the columns' means and deviations of a random training speaker, where speakers are known."""
@@ -286,7 +286,7 @@ class AugmentConfig(_Checked):
     """Stretches of frames blanked in each modality of a clip."""
     time_mask_share: float = bounded(0.12, 0.0, 0.5)
     """Longest such stretch as a share of the clip."""
-    mixup: float = tunable(0.3, 0.0, 2.0)
+    mixup: float = bounded(0.3, 0.0, 2.0)
     """Beta parameter of mixup; 0 turns it off (Zhang et al. 2018)."""
     modality_dropout: float = bounded(0.1, 0.0, 0.5)
     """Share of clips that lose their sound, and as many that lose their face."""
@@ -300,7 +300,7 @@ class TrainingConfig(_Checked):
     """Passes over the training part."""
     batch_size: int = bounded(32, 1, 4096)
     """Clips in a step."""
-    learning_rate: float = tunable(2e-3, 1e-5, 1e-1, log=True)
+    learning_rate: float = bounded(2e-3, 1e-5, 1e-1)
     """Highest learning rate of AdamW."""
     classifier_learning_rate: float | None = tunable(None, 1e-5, 1e-1, log=True)
     """The same for SMGCNN, which the paper tunes by itself (paper 2.5.2); none takes ``learning_rate``."""
@@ -312,9 +312,9 @@ class TrainingConfig(_Checked):
     """Gradients are scaled down to this norm."""
     loss: LossName = "cross_entropy"
     """Softmax over classes, or one-vs-rest sigmoids (the paper's)."""
-    label_smoothing: float = tunable(0.1, 0.0, 0.5)
+    label_smoothing: float = bounded(0.1, 0.0, 0.5)
     """Share of each target spread over all classes."""
-    auxiliary: float = tunable(1.0, 0.0, 2.0)
+    auxiliary: float = bounded(1.0, 0.0, 2.0)
     """Weight of the losses of each modality's own head."""
     average: float = bounded(0.98, 0.0, 0.9999)
     """Decay of the running average of the weights that is evaluated and kept; 0 keeps the weights themselves."""

@@ -101,8 +101,9 @@ NormaliseFiles = Annotated[
     NormalisationName | None,
     typer.Option(
         "--normalise",
-        help="As the checkpoint was trained where not given; any other mode answers worse. "
-        "none: by the training part. enrolled: by the files of --enrol and the file itself.",
+        help="none: by the training part. enrolled: by the files of --enrol and the file itself; it needs a checkpoint "
+        "trained with --recipe enrolled, and the package's own is not. Where not given, as the checkpoint was trained; "
+        "any other mode answers worse.",
     ),
 ]
 Enrol = Annotated[
@@ -110,7 +111,8 @@ Enrol = Annotated[
     typer.Option(
         "--enrol",
         metavar="FILE_OR_FOLDER",
-        help="For enrolled: more files of the one person in all the files, in many moods. Repeatable.",
+        help="More files of the one person in all the files, in many moods. It needs a checkpoint trained with "
+        "--recipe enrolled, and the package's own is not. Repeatable.",
     ),
 ]
 Baseline = Annotated[
@@ -118,12 +120,16 @@ Baseline = Annotated[
     typer.Option(
         metavar="FILE",
         help="A neutral clip of the one person in all the files: the main face's changes are measured from how it "
-        "looks there. Enrolled, it also counts as a file of --enrol; otherwise its sound is of no use.",
+        "looks there. Enrolled, it also counts as a file of --enrol; otherwise only its face is used.",
     ),
 ]
 Formats = Annotated[
     str | None,
-    typer.Option("--format", help="What to write: json (as given), csv, webvtt, srt, eaf, overlay, plot; with commas."),
+    typer.Option("--format", help="What to write, with commas: json (default), csv, webvtt, srt, eaf, overlay, plot."),
+]
+ResumeFiles = Annotated[
+    bool,
+    typer.Option("--resume", help="Leave out files that --out has answers for; --json then gives only their paths."),
 ]
 AllowLeaks = Annotated[bool, typer.Option("--allow-leaks", help="Report leaks instead of refusing.")]
 

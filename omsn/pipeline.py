@@ -72,8 +72,9 @@ def face_of(clip: Clip, config: PipelineConfig) -> LandmarkTrack:
     if clip.landmarks:
         rate = Fraction(config.video.landmark_rate)
         given = read_landmarks(clip.landmarks, rate)
-        _check_together(clip, given, rate)
-        return given.between(clip.start_s, clip.end_s)
+        start_s = _picture_start_s(clip)
+        _check_together(clip, given, rate, start_s)
+        return given.later(start_s).between(clip.start_s, clip.end_s)
     return track_main_face(read_frames(clip.video, config.video.rate_hz, clip.start_s, clip.end_s), config.faces)
 
 
@@ -87,13 +88,19 @@ def _has_picture(clip: Clip) -> bool:
     return bool(clip.video) and (clip.audio != clip.video or probe(clip.video).has_video)
 
 
-def _check_together(clip: Clip, track: LandmarkTrack, rate: Fraction) -> None:
-    """Raise where given landmarks are much longer or shorter than the sound or the video."""
-    landmarks_s = float(len(track) / rate)
+def _picture_start_s(clip: Clip) -> float:
+    """When the first picture is shown that given landmarks are of, on the clock of the clip's film."""
+    film = clip.video or clip.audio
+    return probe(film).picture_start_s if film else 0.0
+
+
+def _check_together(clip: Clip, track: LandmarkTrack, rate: Fraction, start_s: float) -> None:
+    """Raise where given landmarks, from ``start_s`` on, end long before or after the sound or the video."""
+    end_s = start_s + float(len(track) / rate)
     for path in filter(None, (clip.audio, clip.video)):
         media_s = probe(path).duration_s
-        if media_s is not None and abs(media_s - landmarks_s) > MAX_DRIFT_S:
+        if media_s is not None and abs(media_s - end_s) > MAX_DRIFT_S:
             raise MediaError(
-                f"{clip.landmarks}: {len(track)} frames of landmarks last {landmarks_s:.2f} s, but {path} lasts "
+                f"{clip.landmarks}: {len(track)} frames of landmarks end at {end_s:.2f} s, but {path} lasts "
                 f"{media_s:.2f} s; check that both are of one trial and that video.landmark_rate is right"
             )

@@ -90,6 +90,11 @@ class Recognizer:
         """The emotions, in the order of every window's probabilities."""
         return self._trained.labels
 
+    @property
+    def normalisation(self) -> Normalisation:
+        """How features are standardised: as asked for, or the checkpoint's mode."""
+        return self._normalisation
+
     def predict(self, path: str | Path, on_time: OnTime | None = None) -> Prediction:
         """Recognise the emotion of a file: all that ``stream`` yields.
 

@@ -27,6 +27,12 @@ out, err = Console(soft_wrap=True), Console(stderr=True, soft_wrap=True)
 
 MAX_LISTED = 20
 """Skipped or failed files that a command lists; all of them are counted."""
+MAX_NAMED = 5
+"""Files passed over that a command names; all of them are counted."""
+SPEED_PERIOD_S = 600.0
+"""The time left is told from the steps of so long: a slow one takes minutes, and two are needed."""
+PIPE_COLUMNS = 10_000
+"""Width of what is no terminal: no cell is broken there."""
 MEGABYTE = 1_000_000
 METRIC_NAMES = {
     "war": "WAR (accuracy)",
@@ -49,9 +55,20 @@ def progress(what: str) -> Iterator[Step]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
     )
-    with Progress(*columns, console=err, disable=not err.is_terminal, transient=True) as bar:
+    silent = not err.is_terminal
+    with Progress(*columns, console=err, disable=silent, transient=True, speed_estimate_period=SPEED_PERIOD_S) as bar:
         task = bar.add_task(what, total=None, note="")
         yield lambda done, total, note: bar.update(task, completed=done, total=total, note=shown(note))
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Ctrl-C tells how to go on; the command ends as it does without."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        err.print("stopped; go on with --resume")
+        raise
 
 
 def shown(text: str) -> str:
@@ -146,7 +163,7 @@ def print_scores(metrics: Mapping[str, Any], page: Path | None) -> None:
         table.add_row(*row, *([_number(baseline["scores"][name]["pooled"])] if baseline else []))
     if metrics.get("calibrated"):
         table.add_row("the same, temperature-scaled", _number(metrics["calibrated"]["after"]["ece"]["pooled"]), "-")
-    out.print(table)
+    _print_table(table)
     for leak in metrics.get("protocol", {}).get("leaks", ()):
         err.print(f"[yellow]leak:[/yellow] {leak}", highlight=False)
     if page is not None:
@@ -164,13 +181,20 @@ def _what_was_run(metrics: Mapping[str, Any]) -> str | None:
 
 
 def print_predictions(predictions: Sequence[Prediction]) -> None:
-    """One row a window; files by their names, or by their paths where two share a name. Nothing where there is none."""
-    if not predictions:
-        return
+    """The answers as a table. Nothing where there is none."""
+    if predictions:
+        _print_table(predictions_table(predictions))
+
+
+def predictions_table(predictions: Sequence[Prediction]) -> Table:
+    """One row a window; files by their names, or by their paths where two share a name.
+
+    Only a file's name may be broken, and only where the terminal is too narrow for it.
+    """
     named = Counter(Path(prediction.source).name for prediction in predictions)
     several = any(window.track for prediction in predictions for window in prediction.windows)
-    faces = [Column("face")] if several else []
-    table = Table(Column("file", overflow="fold"), "from", "to", *faces, "emotion", "probability", "from what")
+    names = ["start", "end", *(["face"] if several else []), "emotion", "prob.", "given"]
+    table = Table(Column("file", overflow="fold"), *(Column(name, no_wrap=True) for name in names))
     for prediction in predictions:
         name = Path(prediction.source).name
         for number, window in enumerate(prediction.windows):
@@ -181,31 +205,38 @@ def print_predictions(predictions: Sequence[Prediction]) -> None:
                 *([f"{window.track}{', speaks' if window.speaking else ''}"] if several else []),
                 shown(prediction.emotion(number)),
                 f"{max(window.probabilities):.2f}",
-                " + ".join(window.modalities),
+                window.modalities[0] if len(window.modalities) == 1 else "both",
             )
-    out.print(table)
+    return table
 
 
-def print_profile(seconds: Mapping[str, float]) -> None:
-    """Where the time went, the most first, on the error stream."""
+def print_profile(seconds: Mapping[str, float], media_s: float) -> None:
+    """Where the time went, the most first, on the error stream; and how it compares with the media's own length."""
     total = sum(seconds.values())
     table = Table("what", Column("seconds", justify="right"), Column("share", justify="right"))
     for name, time_s in sorted(seconds.items(), key=lambda item: -item[1]):
         table.add_row(name, f"{time_s:.2f}", f"{time_s / total:.0%}" if total else "-")
-    err.print(table)
+    table.add_section()
+    table.add_row("total", f"{total:.2f}", "")
+    _print_table(table, err)
+    if total and media_s:
+        err.print(f"{media_s:.1f} s of media, {media_s / total:.2f} times real time with all loading", highlight=False)
 
 
 def print_batch(batch: Batch, folder: Path | None) -> None:
-    """What became of the files: failures with their reasons, then all of them counted where it was not one alone."""
+    """What became of the files: failures with their reasons, what was passed over, and the counts of more than one."""
     for name, reason in batch.failures[:MAX_LISTED]:
         err.print(f"[red]failed[/red] {shown(name)}: {shown(reason)}", highlight=False)
     if len(batch.failures) > MAX_LISTED:
         err.print(f"... and {len(batch.failures) - MAX_LISTED} more; failures.csv in --out, and --json, list all")
+    if batch.passed_over:
+        more = f" and {len(batch.passed_over) - MAX_NAMED} more" if len(batch.passed_over) > MAX_NAMED else ""
+        err.print(f"passed over: {', '.join(map(shown, batch.passed_over[:MAX_NAMED]))}{more}", highlight=False)
     counts = {
         "answered": len(batch.predictions),
         "done before": len(batch.done_before),
         "failed": len(batch.failures),
-        "passed over": batch.passed_over,
+        "passed over": len(batch.passed_over),
     }
     if sum(counts.values()) > 1:
         told = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
@@ -217,15 +248,16 @@ def print_search(facts: Mapping[str, Any], recipe: Path, page: Path) -> None:
     finals = facts["finalists"]
     if finals is None:
         loss, usual = facts["loss"], facts["usual_loss"]
-        told = {"loss": loss, "loss of the recipe's own": usual}
+        losses = {"loss": loss, "loss of the recipe's own": usual}
     else:
         loss, usual = finals["candidates"][0]["mean_loss"], finals["usual_mean_loss"]
-        told = {
+        losses = {
             f"mean loss in {len(finals['seeds'])} fresh orders": loss,
             "mean loss of the recipe's own": usual,
             "lowest loss of the search, in one order": facts["loss"],
         }
-    print_facts({"found": facts["found"], **told})
+    found = ", ".join(f"{name} {value:.4g}" for name, value in facts["found"].items())
+    print_facts({"found": found, **{name: _number(value) for name, value in losses.items()}})
     if usual is not None and loss >= usual:
         err.print("[yellow]warning:[/yellow] nothing that was tried is better than the recipe's own settings")
     out.print(f"recipe: {recipe}\nreport: {page}", highlight=False)
@@ -236,7 +268,13 @@ def print_facts(facts: Mapping[str, Any]) -> None:
     table = Table(show_header=False, box=None)
     for name, value in facts.items():
         table.add_row(name.replace("_", " "), json.dumps(value) if isinstance(value, dict | list) else str(value))
-    out.print(table)
+    _print_table(table)
+
+
+def _print_table(table: Table, console: Console = out) -> None:
+    """As wide as the terminal at most; as wide as it needs where it goes into a file or another program."""
+    wide = console if console.is_terminal else Console(file=console.file, width=PIPE_COLUMNS, soft_wrap=True)
+    wide.print(table)
 
 
 def _number(value: float | None) -> str:

@@ -8,7 +8,7 @@ C channels, H and W height and width of a map, K classes. Masks: True = real dat
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from omsn.errors import InputError
 from omsn.labels import LabelSet
+from omsn.segments import Segment, overall, segments
 
 Floats = NDArray[np.float32]
 Seconds = NDArray[np.float64]
@@ -56,7 +57,7 @@ class Sound:
     Attributes:
         samples: (n,) float32, full scale is 1.0.
         rate_hz: samples per second.
-        start_s: time of the first sample on the clip's clock (0 = first picture, or first sample without picture).
+        start_s: time of the first sample on the clip's clock (0 = first picture or first sample).
     """
 
     samples: Floats
@@ -102,6 +103,10 @@ class LandmarkTrack:
 
     def __len__(self) -> int:
         return len(self.points)
+
+    def later(self, by_s: float) -> LandmarkTrack:
+        """The same at later times."""
+        return LandmarkTrack(self.points, self.mask, self.times_s + by_s)
 
     def between(self, start_s: float, end_s: float | None) -> LandmarkTrack:
         """The frames from ``start_s`` on and before ``end_s`` (None: to the end)."""
@@ -209,6 +214,13 @@ class FacePath:
         _check("FacePath.xyxy", self.xyxy, np.float32, (len(self.times_s), 4))
         _check_finite("FacePath.xyxy", self.xyxy)
 
+    def mean_box(self) -> tuple[float, float, float, float] | None:
+        """Means of left, top, right and bottom in pixels, to a tenth of one; None where there are no places."""
+        if not len(self.times_s):
+            return None
+        left, top, right, bottom = (round(float(side), 1) for side in self.xyxy.mean(axis=0, dtype=np.float64))
+        return left, top, right, bottom
+
 
 @dataclass(frozen=True)
 class Window:
@@ -232,6 +244,11 @@ class Window:
     speaking: bool = False
     path: FacePath | None = field(default=None, compare=False, repr=False)
 
+    @property
+    def box(self) -> tuple[float, float, float, float] | None:
+        """Mean left, top, right and bottom of the face's landmarks in pixels; None where there is no face."""
+        return None if self.path is None else self.path.mean_box()
+
     def __post_init__(self) -> None:
         if not 0 <= self.end_s - self.start_s < math.inf:  # also False where a time is NaN or infinite
             raise InputError(
@@ -254,19 +271,35 @@ class Prediction:
         source: the file as the user named it.
         labels: the label set that orders each window's probabilities.
         windows: answers in order of time.
+        made_by: version, checkpoint and settings, as text by name; empty where nobody told. Not compared.
     """
 
     source: str
     labels: LabelSet
     windows: tuple[Window, ...] = field(default=())
+    made_by: Mapping[str, str] = field(default_factory=dict, compare=False)
 
-    def emotion(self, window: int = 0) -> str:
-        """The most probable label of a window.
+    def emotion(self, window: int | None = None) -> str:
+        """The most probable label of the whole file, or of one window.
+
+        That of the file has the highest mean probability over the time of one face: the one that is there for longest,
+        of equals the one with the lowest number. ``segments`` tells when it changes.
+
+        Args:
+            window: number of the window, or from the end where negative; None is the whole file.
 
         Raises:
-            InputError: there is no such window.
+            InputError: there is no such window, or none at all.
         """
-        if not -len(self.windows) <= window < len(self.windows):
-            raise InputError(f"{self.source}: no window {window}; it has {len(self.windows)}")
-        probabilities = self.windows[window].probabilities
+        if not self.windows or (window is not None and not -len(self.windows) <= window < len(self.windows)):
+            asked = "" if window is None else f" {window}"
+            raise InputError(f"{self.source}: no window{asked}; it has {len(self.windows)}")
+        probabilities = overall(self.windows) if window is None else self.windows[window].probabilities
         return self.labels.names[max(range(len(probabilities)), key=probabilities.__getitem__)]
+
+    def segments(self) -> tuple[Segment, ...]:
+        """The answers as one at a time for each face, by start and face.
+
+        Windows that share a moment are averaged, and neighbours of one emotion joined; see ``omsn.segments``.
+        """
+        return segments(self.windows, self.labels.names)

@@ -169,7 +169,8 @@ class _Held:
         elif self._follower is not None:
             faces = self._follower.step(piece)
             self._seen.append(_Seen(piece.time_s, faces))
-            self.end_s = max(self.end_s, piece.time_s)
+            # A still picture may last for hours; so the last window has a picture in it.
+            self.end_s = max(self.end_s, piece.time_s + min(piece.duration_s, HOP_S))
             if self._config.video.hog:
                 self._add_hog(piece, faces)
 
@@ -235,7 +236,7 @@ class _Describer:
         samples = [Sample(self._name, audio if place == speaker else silence, one) for place, one in enumerate(videos)]
         samples = samples or [Sample(self._name, audio, Stream.absent(face_columns(self._config.video)))]
         if end_s == inf:
-            end_s = max(map(end_of, samples))
+            end_s = held.end_s
         if not faces:
             return (View(start_s, end_s, samples[0]),)
         return tuple(
@@ -286,12 +287,6 @@ class _Describer:
         here = RestingFace.throughout([video])
         windows.extend([] if here is None else [here])
         return RestingFace.mostly(windows) if windows else None
-
-
-def end_of(sample: Sample) -> float:
-    """Time of the last frame of either modality, in seconds; 0 where there is none."""
-    present = [stream for stream in (sample.audio, sample.video) if stream.present]
-    return max((float(stream.times_s[-1]) for stream in present), default=0.0)
 
 
 def _track(face: _Face) -> int:

@@ -192,13 +192,13 @@ def _single(runs: Sequence[Recorded]) -> list[Recorded]:
 
 
 def _summaries(runs: Sequence[Recorded]) -> Iterator[str]:
-    """A table for each protocol and normalisation."""
+    """A table for each corpus, protocol and normalisation."""
 
-    def group_of(run: Recorded) -> tuple[str, str]:
-        return run.metrics.protocol.name, run.metrics.normalisation
+    def group_of(run: Recorded) -> tuple[str, str, str]:
+        return run.metrics.data.corpus, run.metrics.protocol.name, run.metrics.normalisation
 
-    for (protocol, normalisation), group in groupby(sorted(runs, key=group_of), key=group_of):
-        yield f"## {protocol}, normalisation {normalisation}\n"
+    for (corpus, protocol, normalisation), group in groupby(sorted(runs, key=group_of), key=group_of):
+        yield f"## {corpus}, {protocol}, normalisation {normalisation}\n"
         members = list(group)
         yield results_markdown([run.metrics for run in members])
         yield f"Recorded as {', '.join(f'`{run.name}`' for run in members)}.\n"

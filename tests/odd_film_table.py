@@ -31,7 +31,7 @@ class GoodFilm:
         name: what is odd about it.
         write: writes it into a folder.
         shown: what its pictures are; empty where it has none.
-        sound_s: when the voice begins on the clock of the pictures; None where there is none.
+        sound_s: when the voice begins on the file's clock; None where there is none.
         modalities: what the answer is made of.
         end_s: when the last window ends.
         size: width and height of its pictures, upright.
@@ -42,7 +42,7 @@ class GoodFilm:
     shown: Shown = STEADY
     sound_s: float | None = 0.0
     modalities: tuple[str, ...] = ("audio", "video")
-    end_s: float = 0.96
+    end_s: float = 1.0
     size: tuple[int, int] = SIZE
 
 
@@ -77,6 +77,11 @@ def at(rate_hz: int) -> Shown:
 
 def showing(shown: Shown) -> Callable[[Take], list[TimedImage]]:
     return lambda take: [(time_s, take.images[number]) for time_s, number in shown]
+
+
+def after(by_s: float, shown: Shown) -> Shown:
+    """The same pictures later."""
+    return tuple((by_s + time_s, number) for time_s, number in shown)
 
 
 def later(by_s: float) -> Callable[[Take], list[TimedImage]]:
@@ -171,6 +176,29 @@ EARLY_BOTH = Writing(coder=B_FRAMES, sound_start_s=-LATE_S)
 TRIMMED: Shown = tuple((number / 25, number + 10) for number in range(15))
 FIVE: Shown = at(5)
 
+LATE_SOUNDS = tuple(
+    GoodFilm(f"{kind} with late sound", film(name, writing), sound_s=LATE_S, end_s=1.4)
+    for kind, name, writing in (
+        ("MOV", "late.mov", replace(LATE_SOUND, coder=B_FRAMES)),
+        ("MP4", "late.mp4", LATE_SOUND),
+        ("Matroska", "late.mkv", LATE_SOUND),
+        ("transport stream", "late.ts", LATE_SOUND),
+        ("WebM", "late.webm", replace(WEBM, sound_start_s=LATE_S)),
+    )
+)
+
+LATE_PICTURES = tuple(
+    GoodFilm(f"{kind} with late picture", film(name, writing, later(LATE_S)), after(LATE_S, STEADY), end_s=1.4)
+    for kind, name, writing in (
+        ("MOV", "early.mov", Writing(coder=B_FRAMES)),
+        ("MP4", "early.mp4", PLAIN),
+        ("Matroska", "early.mkv", PLAIN),
+        ("uncompressed Matroska", "early_pcm.mkv", replace(PLAIN, sound_codec="pcm_s16le")),
+        ("WebM", "early.webm", WEBM),
+    )
+)
+"""Of which players show nothing while the voice begins."""
+
 GOOD_FILMS = (
     GoodFilm("plain", film("plain.mp4")),
     GoodFilm("picture alone", film("picture.mp4", sound=None), sound_s=None, modalities=("video",)),
@@ -219,7 +247,7 @@ GOOD_FILMS = (
         half_of(film("half_live.webm", replace(WEBM, muxer={"live": "1"}))),
         (),
         None,
-        end_s=0.4,
+        end_s=0.38,
     ),
     GoodFilm(
         "fragmented MP4", film("pieces.mp4", replace(PLAIN, muxer={"movflags": "frag_keyframe+empty_moov+delay_moov"}))
@@ -232,18 +260,9 @@ GOOD_FILMS = (
     GoodFilm("Matroska with FLAC", film("flac.mkv", Writing(coder=B_FRAMES, sound_codec="flac"))),
     GoodFilm("transport stream", film("b.ts", Writing(coder=B_FRAMES))),
     GoodFilm("flash", film("b.flv", Writing(coder=B_FRAMES))),
-    GoodFilm("MOV with late sound", film("late.mov", replace(LATE_SOUND, coder=B_FRAMES)), sound_s=LATE_S, end_s=1.36),
-    GoodFilm("MP4 with late sound", film("late.mp4", LATE_SOUND), sound_s=LATE_S, end_s=1.36),
-    GoodFilm("Matroska with late sound", film("late.mkv", LATE_SOUND), sound_s=LATE_S, end_s=1.36),
-    GoodFilm("transport stream with late sound", film("late.ts", LATE_SOUND), sound_s=LATE_S, end_s=1.36),
-    GoodFilm(
-        "WebM with late sound", film("late.webm", replace(WEBM, sound_start_s=LATE_S)), sound_s=LATE_S, end_s=1.36
-    ),
-    GoodFilm("MOV with late picture", film("early.mov", Writing(coder=B_FRAMES), later(LATE_S)), sound_s=-LATE_S),
-    GoodFilm("Matroska with late picture", film("early.mkv", PLAIN, later(LATE_S)), sound_s=-LATE_S),
-    GoodFilm(
-        "MOV trimmed by its edit lists", film("cut.mov", EARLY_BOTH, later(-LATE_S)), TRIMMED, -LATE_S, end_s=0.56
-    ),
+    *LATE_SOUNDS,
+    *LATE_PICTURES,
+    GoodFilm("MOV trimmed by its edit lists", film("cut.mov", EARLY_BOTH, later(-LATE_S)), TRIMMED, -LATE_S, end_s=0.6),
 )
 
 BAD_FILMS = (

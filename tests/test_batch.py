@@ -68,8 +68,8 @@ def names(batch: Batch) -> list[str]:
 
 
 def test_no_names_give_an_empty_batch(model: Model) -> None:
-    assert predict_batch([], model) == Batch((), (), (), 0)
-    assert Batch((), (), (), 0).to_dict() == {"predictions": [], "done_before": [], "failed": [], "passed_over": 0}
+    assert predict_batch([], model) == Batch((), (), (), ())
+    assert Batch((), (), (), ()).to_dict() == {"predictions": [], "done_before": [], "failed": [], "passed_over": []}
 
 
 def test_answers_are_those_of_the_recognizer_in_the_order_of_the_names(
@@ -80,7 +80,7 @@ def test_answers_are_those_of_the_recognizer_in_the_order_of_the_names(
     batch = predict_batch([hums / "3.wav", film, hums], model, on_step=lambda *step: steps.append(step))
     assert names(batch) == ["3.wav", film.name, "0.wav", "1.wav", "2.wav"]
     assert batch.predictions[1] == Recognizer(checkpoint).predict(film)
-    assert (batch.failures, batch.done_before, batch.passed_over) == ((), (), 1)
+    assert (batch.failures, batch.done_before, batch.passed_over) == ((), (), (str(hums / "notes.txt"),))
     assert steps == [(number, 5, name) for number, name in enumerate(names(batch), start=1)]
 
 
@@ -171,6 +171,7 @@ def test_bad_files_are_failures_with_a_reason_each_and_the_rest_goes_on(
     batch = predict_batch(asked, model, Output(tmp_path / "out", JSON))
     assert names(batch) == ["0.wav", "1.wav", "2.wav", "3.wav"]
     assert [Path(name).name for name, _ in batch.failures] == [
+        "folder.mp4",
         "missing.mp4",
         "nothing",
         "*.mp4",
@@ -206,9 +207,10 @@ def test_an_output_that_cannot_be_written_is_a_failure_and_the_rest_goes_on(
 ) -> None:
     (tmp_path / "out" / "1.wav.json").mkdir(parents=True)
     batch = predict_batch([hums], model, Output(tmp_path / "out", JSON))
-    assert names(batch) == ["0.wav", "2.wav", "3.wav"]
-    ((name, reason),) = batch.failures
-    assert (name, reason[:46]) == (str(hums / "1.wav"), "answered, but not written: IsADirectoryError: ")
+    assert names(batch) == ["0.wav", "1.wav", "2.wav", "3.wav"]
+    output = tmp_path / "out" / "1.wav.json"
+    reason = f"answered, but not written: {output}: cannot be read or written (Is a directory); choose another place"
+    assert [(name, told[: len(reason)]) for name, told in batch.failures] == [(str(hums / "1.wav"), reason)]
     again = predict_batch([hums], model, Output(tmp_path / "out", JSON, resume=True))
     assert (len(again.done_before), len(again.failures)) == (3, 1)
 
@@ -222,14 +224,28 @@ def test_a_full_disk_is_a_failure_of_each_file_that_it_hits(model: Model, hums: 
             Path("/dev/full").write_bytes(path.read_bytes())
 
     batch = predict_batch([hums], model, Output(tmp_path, (Format(".csv", write),)))
-    assert names(batch) == ["0.wav", "2.wav"]
-    assert all("No space left on device" in reason for _, reason in batch.failures)
+    assert names(batch) == ["0.wav", "1.wav", "2.wav", "3.wav"]
+    assert [name for name, _ in batch.failures] == [str(hums / "1.wav"), str(hums / "3.wav")]
+    assert all(
+        f"{name}.csv: cannot be read or written (No space left on device)" in reason
+        for name, (_, reason) in zip((tmp_path / "1.wav", tmp_path / "3.wav"), batch.failures, strict=True)
+    )
+
+
+def test_what_goes_wrong_in_a_format_is_a_failure_with_its_kind(model: Model, hums: Path, tmp_path: Path) -> None:
+    def write(prediction: Prediction, path: Path) -> None:
+        raise ZeroDivisionError(path.name)
+
+    batch = predict_batch([hums / "0.wav"], model, Output(tmp_path, (Format(".x", write),)))
+    assert batch.failures == ((str(hums / "0.wav"), "answered, but not written: ZeroDivisionError: 0.wav.x"),)
+    assert names(batch) == ["0.wav"]
 
 
 def test_a_table_of_failures_that_cannot_be_written_is_one_more_failure(model: Model, tmp_path: Path) -> None:
     (tmp_path / FAILURES_NAME).mkdir()
     batch = predict_batch([tmp_path / "missing.mp4"], model, Output(tmp_path, JSON))
     assert [name for name, _ in batch.failures] == [str(tmp_path / "missing.mp4"), FAILURES_NAME]
+    assert batch.failures[1][1].startswith(f"{tmp_path / FAILURES_NAME}: cannot be read or written (Is a directory)")
 
 
 def test_a_folder_that_cannot_be_written_to_is_told_before_the_work(model: Model, hums: Path) -> None:

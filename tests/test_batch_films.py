@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,10 +39,10 @@ def test_overlay_and_plot_are_outputs_like_others(model: Model, hum: Path, tmp_p
 
 def test_films_of_an_earlier_run_are_no_files_to_answer(model: Model, hum: Path) -> None:
     out = Output(hum.parent / "out", parse_formats("overlay"))
-    for passed_over in (0, 2):  # by the second run: the film, and the index
+    for passed_over in ([], ["predictions.jsonl", "hum.wav.overlay.mp4"]):
         batch = predict_batch([hum.parent], model, out)
         assert [prediction.source for prediction in batch.predictions] == [str(hum)]
-        assert batch.passed_over == passed_over
+        assert [Path(name).name for name in batch.passed_over] == passed_over
     other = replace(out, folder=hum.parent.parent / "elsewhere")
     assert len(predict_batch([hum.parent], model, other).predictions) == 2
 
@@ -84,5 +85,13 @@ def test_a_missing_baseline_ends_the_run(model: Model, tmp_path: Path) -> None:
 
 def test_a_profile_names_the_stages(model: Model, hum: Path, tmp_path: Path) -> None:
     with profiling() as profile:
-        predict_batch([hum], model, Output(tmp_path / "out", parse_formats("json")))
-    assert {"decode sound", "sound features", "network", "write"} <= set(profile.seconds)
+        predict_batch([hum], model, Output(tmp_path / "out", parse_formats("json,webvtt")))
+    assert {"decode sound", "sound features", "network", "write json", "write vtt", "rest"} <= set(profile.seconds)
+
+
+def test_answers_tell_who_made_them_and_how_much_was_heard(model: Model, hum: Path, tmp_path: Path) -> None:
+    batch = predict_batch([hum], model, Output(tmp_path / "out", parse_formats("json")))
+    told = json.loads((tmp_path / "out" / "hum.wav.json").read_text())["made_by"]
+    assert told == dict(batch.predictions[0].made_by) == model.facts() | {"normalisation": "none"}
+    assert batch.media_s == batch.predictions[0].windows[-1].end_s
+    assert predict_batch([], model).media_s == 0

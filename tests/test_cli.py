@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -15,10 +17,8 @@ from typer.testing import CliRunner
 from omsn.cli import app, main
 from omsn.data.synthetic import render_corpus
 from omsn.errors import OmsnError
-from omsn.labels import RAVDESS_EMOTIONS, LabelSet
+from omsn.labels import RAVDESS_EMOTIONS
 from omsn.options import BackendName
-from omsn.terminal import print_predictions
-from omsn.types import Prediction, Window
 from omsn.workers import BACKENDS
 
 RUNNER = CliRunner()
@@ -172,7 +172,25 @@ def test_predict_goes_on_after_a_bad_file(run: Path, films: Path, tmp_path: Path
 
 def test_predict_shows_a_table_and_exits_with_0(run: Path, films: Path) -> None:
     told = omsn("predict", sorted(films.rglob("*.mp4"))[0], "--checkpoint", run / "checkpoint")
-    assert "audio + video" in told
+    assert "both" in told
+
+
+def test_the_help_of_predict_fills_its_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("typer.rich_utils.MAX_WIDTH", 80)
+    _, _, told = omsn("predict", "--help").partition("A file of more than")
+    lines = [line.strip() for line in told.partition("Example:")[0].splitlines() if line.strip()]
+    assert len(lines) > 3
+    for line, following in pairwise(lines[1:]):
+        assert len(f" {line} {following.split()[0]}") >= 80
+
+
+def test_predict_names_what_it_passes_over_in_a_folder(run: Path, films: Path, tmp_path: Path) -> None:
+    shutil.copy(sorted(films.rglob("*.mp4"))[0], tmp_path / "film.mp4")
+    (tmp_path / "notes.txt").touch()
+    arguments = ["predict", str(tmp_path), "--checkpoint", str(run / "checkpoint")]
+    result = RUNNER.invoke(app, arguments)
+    assert result.stderr.splitlines() == [f"passed over: {tmp_path / 'notes.txt'}", "1 answered, 1 passed over"]
+    assert json.loads(omsn(*arguments, "--json"))["passed_over"] == [str(tmp_path / "notes.txt")]
 
 
 def test_predict_draws_the_answers_and_tells_where_the_time_went(run: Path, films: Path, tmp_path: Path) -> None:
@@ -192,7 +210,9 @@ def test_predict_draws_the_answers_and_tells_where_the_time_went(run: Path, film
     assert result.exit_code == 0, result.output
     names = {path.name.removeprefix(film.name) for path in tmp_path.iterdir()}
     assert names == {".json", ".overlay.mp4", ".png", "predictions.jsonl"}
-    assert all(stage in result.stderr for stage in ("decode picture", "landmarks", "network", "write"))
+    assert all(stage in result.stderr for stage in ("decode picture", "landmarks", "network", "write json", "rest"))
+    assert re.search(r"total +│ +\d+\.\d\d │ +│", result.stderr)
+    assert re.search(r"\d\.\d s of media, \d+\.\d\d times real time", result.stderr)
 
 
 def test_predict_standardises_by_the_files_that_enrol_the_person(run: Path, films: Path, tmp_path: Path) -> None:
@@ -274,7 +294,8 @@ def test_predict_counts_and_lists_failures(run: Path, tmp_path: Path) -> None:
     assert result.exit_code == 1
     lines = result.stderr.splitlines()
     assert len([line for line in lines if line.startswith("failed") and "[/b]" in line]) == 20
-    assert lines[-2].startswith("... and 5 more")
+    assert lines[-3].startswith("... and 5 more")
+    assert lines[-2] == f"passed over: {tmp_path / 'notes.txt'}"
     assert lines[-1] == "25 failed, 1 passed over"
     assert "Traceback" not in result.stderr
 
@@ -293,25 +314,6 @@ def test_predict_of_odd_names_in_a_process_of_its_own(run: Path, films: Path, tm
     assert b"[b] \\udcff\\n.mp4" in ran.stdout
     assert ran.stderr.splitlines()[0].endswith(b"/[/b].mp4: a link to a file that is not there")
     assert (tmp_path / "out" / f"{odd}.json").exists()
-
-
-def test_a_table_shows_faces_where_there_are_several(capsys: pytest.CaptureFixture[str]) -> None:
-    windows = (Window(0.0, 1.0, (1.0,), ("audio",), 0, True), Window(0.0, 1.0, (1.0,), ("video",), 1))
-    print_predictions([Prediction("a.mp4", LabelSet(("calm",)), windows)])
-    told = capsys.readouterr().out
-    assert "face" in told
-    assert "0, speaks" in told
-    print_predictions([Prediction("a.mp4", LabelSet(("calm",)), windows[:1])])
-    assert "speaks" not in capsys.readouterr().out
-
-
-def test_a_table_of_two_files_of_one_name_shows_their_paths(capsys: pytest.CaptureFixture[str]) -> None:
-    windows = (Window(0.0, 1.0, (1.0,), ("audio",)),)
-    labels = LabelSet(("calm",))
-    print_predictions([Prediction(f"{folder}/a.mp4", labels, windows) for folder in ("x", "y")])
-    told = capsys.readouterr().out
-    assert "x/a.mp4" in told
-    assert "y/a.mp4" in told
 
 
 def test_report_is_written_again(run: Path) -> None:
@@ -336,11 +338,11 @@ def test_report_is_written_again(run: Path) -> None:
         (["crossval", "OUT", "--out", "OUT"], "no finished feature cache"),
         (
             ["tune", "CACHE", "--out", "OUT", "--search", "training.epochs"],
-            "cannot judge 'training.epochs'; .*classifier_learning_rate",
+            "cannot search over 'training.epochs'; .*classifier_learning_rate",
         ),
         (
             ["tune", "CACHE", "--out", "OUT", "--search", "network.audio.dropout"],
-            "cannot judge 'network.audio.dropout'",
+            "cannot search over 'network.audio.dropout'",
         ),
         (["tune", "CACHE", "--out", "OUT", "--population", "2"], "population"),
         (["tune", "CACHE", "--out", "OUT", "--steps", "0"], "got 0 steps"),

@@ -15,13 +15,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from made_checkpoint import write_checkpoint
-from odd_film_table import BAD_FILMS, GOOD_FILMS, BadFilm, GoodFilm
+from odd_film_table import BAD_FILMS, GOOD_FILMS, LATE_PICTURES, LATE_SOUNDS, BadFilm, GoodFilm
 from odd_films import RATE_HZ, Take, film_take, lag_s, number_of
 from typer.testing import CliRunner
 
 from omsn.batch import Batch, Model, predict_batch
 from omsn.cli import app
 from omsn.errors import InputError, MediaError
+from omsn.export.overlay import write_overlay
+from omsn.export.subtitles import write_srt
 from omsn.media.sound import read_sound
 from omsn.media.video import read_frames
 from omsn.recognizer import Recognizer
@@ -40,7 +42,8 @@ def take(tmp_path_factory: pytest.TempPathFactory) -> Take:
 def films(take: Take, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Every film, good and bad, by its name."""
     folder = tmp_path_factory.mktemp("films")
-    return {film.name: film.write(folder, take) for film in (*GOOD_FILMS, *BAD_FILMS)}
+    every: list[GoodFilm | BadFilm] = [*GOOD_FILMS, *BAD_FILMS]
+    return {film.name: film.write(folder, take) for film in every}
 
 
 @pytest.fixture(scope="session")
@@ -82,7 +85,32 @@ def test_a_film_is_answered_from_what_is_in_it(film: GoodFilm, films: dict[str, 
     windows = answer_of(batch, films[film.name]).windows
     assert set().union(*(window.modalities for window in windows)) == set(film.modalities)
     assert min(window.start_s for window in windows) == pytest.approx(0, abs=FRAME_S)
-    assert max(window.end_s for window in windows) == pytest.approx(film.end_s, abs=3 * FRAME_S)
+    assert max(window.end_s for window in windows) == pytest.approx(film.end_s, abs=FRAME_S)
+
+
+@pytest.mark.parametrize("film", LATE_PICTURES, ids=lambda film: film.name)
+def test_subtitles_begin_with_the_voice_where_the_picture_is_late(
+    film: GoodFilm, films: dict[str, Path], batch: Batch, tmp_path: Path
+) -> None:
+    """A player shows the first picture at 0.4 s, and so the last one until 1.4 s."""
+    write_srt(answer_of(batch, films[film.name]), tmp_path / "a.srt")
+    begin, end = re.findall(r"00:00:(\d\d,\d\d\d)", (tmp_path / "a.srt").read_text())
+    assert begin == "00,000"
+    assert float(end.replace(",", ".")) == pytest.approx(film.end_s, abs=FRAME_S)
+
+
+@pytest.mark.parametrize("film", [*LATE_PICTURES, *LATE_SOUNDS], ids=lambda film: film.name)
+def test_an_overlay_has_the_whole_voice_in_step(
+    film: GoodFilm, films: dict[str, Path], batch: Batch, take: Take, tmp_path: Path
+) -> None:
+    path = tmp_path / "overlay.mp4"
+    write_overlay(answer_of(batch, films[film.name]), path)
+    frames, sound = list(read_frames(path)), read_sound(path, RATE_HZ)
+    np.testing.assert_allclose([frame.time_s for frame in frames], [time_s for time_s, _ in film.shown], atol=2e-3)
+    assert [number_of(frame.image) for frame in frames] == [number for _, number in film.shown]
+    assert sound.start_s + lag_s(sound.samples, take.samples) == pytest.approx(film.sound_s, abs=FRAME_S / 4)
+    assert sound.duration_s == pytest.approx(1.0, abs=FRAME_S)
+    assert frames[-1].time_s + frames[-1].duration_s == pytest.approx(film.shown[-1][0] + FRAME_S, abs=2e-3)
 
 
 @pytest.mark.parametrize("film", BAD_FILMS, ids=lambda film: film.name)

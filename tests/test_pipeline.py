@@ -9,6 +9,7 @@ import av
 import numpy as np
 import pytest
 import soundfile
+from made_media import grey_levels, shifted, tone, write_media
 
 from omsn.config import AudioFeatures, Faces, NoiseGate, PipelineConfig, Speech, VideoFeatures
 from omsn.data.synthetic import render_corpus
@@ -155,9 +156,22 @@ def test_landmarks_of_another_length_than_the_sound_are_refused(tmp_path: Path, 
         return
     with pytest.raises(
         MediaError,
-        match=r"a.npz#face: \d+ frames of landmarks last 1.5\d s, but .*a.wav lasts 1.00 s; check that both are of one",
+        match=r"a.npz#face: \d+ frames of landmarks end at 1.5\d s, but .*a.wav lasts 1.00 s; check that both are of",
     ):
         make_sample(clip, CONFIG)
+
+
+@pytest.mark.parametrize("video", ["late.mkv", ""])
+def test_given_landmarks_begin_with_the_picture_where_that_is_late(tmp_path: Path, video: str) -> None:
+    """Also where the film is named for its sound alone."""
+    film = write_media(tmp_path / "a.mkv", tone(1.0), grey_levels(25), codec="pcm_s16le")
+    late = str(shifted(film, tmp_path / "late.mkv", "video", 0.6))
+    clip = Clip("a", "", "", audio=late, video=video and late, landmarks=write_landmarks(tmp_path / "a.npz"))
+    assert video_of(clip, CONFIG).times_s[0] == pytest.approx(0.6, abs=1e-3)
+    assert audio_of(clip, CONFIG).times_s[0] < 0.1
+    part = face_of(replace(clip, start_s=1.0), CONFIG)
+    assert part.times_s[0] == pytest.approx(1.0, abs=1 / 29)
+    assert part.times_s[-1] == pytest.approx(1.6, abs=2 / 29)
 
 
 def test_the_rate_of_the_landmarks_decides_their_length(tmp_path: Path) -> None:

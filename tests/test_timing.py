@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from omsn.timing import profiling, timed, timed_steps
+from omsn.timing import REST, profiling, timed, timed_steps
 
 
 def test_nothing_is_measured_where_nobody_asks() -> None:
@@ -23,10 +23,26 @@ def test_time_within_an_inner_stretch_counts_for_it_alone() -> None:
                 time.sleep(0.05)
             time.sleep(0.02)
         time.sleep(0.05)
-    assert set(profile.seconds) == {"outer", "inner"}
+    assert set(profile.seconds) == {"outer", "inner", REST}
+    assert profile.seconds[REST] >= 0.05
     assert profile.seconds["outer"] >= 0.04
     assert profile.seconds["inner"] >= 0.05
     assert timed("a") is timed("b")
+
+
+def test_all_of_the_time_is_accounted_for() -> None:
+    began = time.perf_counter()
+    with profiling() as profile:
+        with timed("a"):
+            time.sleep(0.02)
+        time.sleep(0.02)
+    assert sum(profile.seconds.values()) == pytest.approx(time.perf_counter() - began, abs=0.005)
+
+
+def test_nothing_measured_is_all_rest() -> None:
+    with profiling() as profile:
+        pass
+    assert list(profile.seconds) == [REST]
 
 
 def test_a_stretch_that_fails_is_measured_and_over() -> None:
@@ -34,7 +50,7 @@ def test_a_stretch_that_fails_is_measured_and_over() -> None:
         raise ValueError("x")
     with profiling(), timed("b"):
         pass
-    assert list(profile.seconds) == ["a"]
+    assert set(profile.seconds) == {"a", REST}
 
 
 def test_steps_are_measured_and_what_is_done_with_them_is_not() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from omsn.errors import InputError
 from omsn.labels import LabelSet
-from omsn.types import Clip, LandmarkTrack, Prediction, Sound, Stream, Window
+from omsn.types import Clip, FacePath, LandmarkTrack, Prediction, Sound, Stream, Window
 
 COLUMNS = ("pitch", "energy")
 
@@ -150,7 +150,38 @@ def test_a_wrong_window_is_refused(changes: dict[str, Any], message: str) -> Non
 def test_the_emotion_of_each_window() -> None:
     windows = (Window(0, 1, (0.2, 0.8), ("audio",)), Window(1, 2, (0.6, 0.4), ("audio", "video"), track=1))
     prediction = Prediction("a.mp4", LabelSet(("calm", "angry")), windows)
-    assert [prediction.emotion(), prediction.emotion(1), prediction.emotion(-1)] == ["angry", "calm", "calm"]
+    assert [prediction.emotion(0), prediction.emotion(1), prediction.emotion(-1)] == ["angry", "calm", "calm"]
+
+
+def test_the_emotion_of_a_file_is_that_of_most_of_it_and_not_of_its_beginning() -> None:
+    windows = (Window(0, 4, (0.1, 0.9), ()), Window(2, 6, (0.8, 0.2), ()), Window(4, 16, (0.7, 0.3), ()))
+    prediction = Prediction("a.mp4", LabelSet(("calm", "angry")), windows)
+    assert (prediction.emotion(0), prediction.emotion()) == ("angry", "calm")
+
+
+def test_the_emotion_of_a_file_of_one_window_is_that_of_the_window() -> None:
+    prediction = Prediction("a.mp4", LabelSet(("calm", "angry")), (Window(0.0, 0.0, (0.4, 0.6), ()),))
+    assert prediction.emotion() == prediction.emotion(0) == "angry"
+
+
+def test_a_prediction_without_windows_has_no_emotion_and_no_segments() -> None:
+    nothing = Prediction("a.mp4", LabelSet(("calm",)))
+    assert nothing.segments() == ()
+    with pytest.raises(InputError, match=r"a.mp4: no window; it has 0"):
+        nothing.emotion()
+
+
+def test_who_made_a_prediction_does_not_make_it_another() -> None:
+    one, other = (Prediction("a.mp4", LabelSet(("calm",)), made_by={"omsn": version}) for version in "12")
+    assert one == other
+
+
+def test_the_mean_box_of_a_face() -> None:
+    path = FacePath(np.array([0.0, 0.1]), np.array([[0, 1, 2, 3], [1, 1, 3, 3.5]], np.float32))
+    assert path.mean_box() == (0.5, 1.0, 2.5, 3.2)
+    assert FacePath(np.zeros(0), np.zeros((0, 4), np.float32)).mean_box() is None
+    assert Window(0, 1, (1.0,), (), path=path).box == path.mean_box()
+    assert Window(0, 1, (1.0,), ()).box is None
 
 
 @pytest.mark.parametrize(("windows", "asked"), [((), 0), ((Window(0, 1, (1.0,), ()),), 1), ((), -1)])

@@ -6,6 +6,7 @@ import os
 import tracemalloc
 from collections.abc import Sequence
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 import soundfile
 from made_checkpoint import write_hum
 from made_films import beside_a_still_face, played_again, without_picture_between
+from made_media import grey_levels, write_media
 
 from omsn.config import PipelineConfig, Speech, VideoFeatures
 from omsn.data.synthetic import render_corpus
@@ -57,7 +59,25 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
 def test_silence_is_one_window_with_nothing_in_it(tmp_path: Path) -> None:
     ((view,),) = views_of(write_hum(tmp_path / "a.wav", 1.0, level=0.0), CONFIG)
     assert (view.sample.audio.present, view.sample.video.present, view.path) == (False, False, None)
-    assert (view.start_s, view.end_s) == (0.0, 0.0)
+    assert (view.start_s, view.end_s) == (0.0, 1.0)
+
+
+def test_a_short_file_is_answered_to_its_end_whatever_is_heard_there(tmp_path: Path) -> None:
+    samples = np.concatenate([0.3 * np.sin(np.arange(16000) / 16), np.zeros(20000)])
+    soundfile.write(tmp_path / "a.wav", samples, 16000, subtype="FLOAT")
+    ((view,),) = views_of(tmp_path / "a.wav", CONFIG)
+    assert view.sample.audio.times_s[-1] == pytest.approx(1.1, abs=0.05)  # speech, and what rings after it
+    assert (view.start_s, view.end_s) == (0.0, 2.25)
+
+
+@pytest.mark.parametrize(("n_images", "rate_hz", "end_s"), [(30, Fraction(25), 1.2), (2, Fraction(1, 4), 4 + HOP_S)])
+def test_the_last_picture_is_answered_to_its_end_or_for_one_hop(
+    tmp_path: Path, n_images: int, rate_hz: Fraction, end_s: float
+) -> None:
+    path = write_media(tmp_path / "a.mp4", images=grey_levels(n_images), frame_rate=rate_hz)
+    ((view,),) = views_of(path, CONFIG)
+    assert view.start_s == 0.0
+    assert view.end_s == pytest.approx(end_s, abs=1e-3)
 
 
 @pytest.mark.parametrize(

@@ -122,11 +122,11 @@ def _changed_ns(reference: str) -> int:
 def _pictures(clip: Clip, square: FaceSquare | None) -> Iterator[Frame]:
     """Every picture of the clip through the square; black where no face was found in any of them."""
     black: Image = np.zeros((FILM_PX, FILM_PX, 3), np.uint8)
-    zero_s: float | None = None if _is_cut(clip) else 0.0
+    zero_s = 0.0 if _film_brings_sound(clip) else None
     for frame in read_frames(clip.video, None, clip.start_s, clip.end_s):
         zero_s = frame.time_s if zero_s is None else zero_s
         seen = black if square is None else cut_square(frame.image, square, FILM_PX)
-        yield Frame(seen, frame.time_s - zero_s)
+        yield replace(frame, image=seen, time_s=frame.time_s - zero_s)
 
 
 def _write_landmarks(reference: str, track: LandmarkTrack, square: FaceSquare | None) -> None:
@@ -157,8 +157,8 @@ def _copy_sound(clip: Clip, copy: Clip) -> None:
 
 
 def _zero_s(clip: Clip) -> float:
-    """When the clip's first picture is shown, where the clock of its film starts."""
-    if not _is_cut(clip):
+    """Where the clock of the copy's film starts: as before with the sound in it, else at the clip's first picture."""
+    if _film_brings_sound(clip):
         return 0.0
     first = next(read_frames(clip.video, None, clip.start_s, clip.end_s), None)
     if first is None:

@@ -9,8 +9,14 @@ from pathlib import Path
 from omsn.files import replace_file
 from omsn.types import Prediction
 
-COLUMNS = ("source", "track", "start_s", "end_s", "emotion", "probability", "modalities")
-"""Columns before those of the labels: ``modalities`` joins its names by "+", ``probability`` is the emotion's."""
+BOX_COLUMNS = ("left_px", "top_px", "right_px", "bottom_px")
+COLUMNS = ("source", "face", "start_s", "end_s", "emotion", "probability", "modalities", "speaking", *BOX_COLUMNS)
+"""Columns before those of the labels.
+
+``probability`` is the emotion's, ``modalities`` joins its names by "+", and ``speaking`` is true or false: where there
+are several faces, whether this is the one that speaks. The box is the mean of that around the landmarks, in pixels of
+the upright picture, and empty where there is no face.
+"""
 
 
 def write_csv(prediction: Prediction, path: Path) -> None:
@@ -40,6 +46,8 @@ def _rows(prediction: Prediction) -> list[tuple[object, ...]]:
             prediction.emotion(number),
             max(window.probabilities),
             "+".join(window.modalities),
+            str(window.speaking).lower(),
+            *(window.box or [""] * len(BOX_COLUMNS)),
             *window.probabilities,
         )
         for number, window in enumerate(prediction.windows)

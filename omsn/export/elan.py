@@ -1,8 +1,9 @@
 """Predictions as an ELAN annotation file (.eaf, EAF 3.0).
 
 Source: schema http://www.mpi.nl/tools/elan/EAFv3.0.xsd and H. Sloetjes, "EAF Annotation Format 3.0 and ELAN"
-(The Language Archive, MPI for Psycholinguistics). Each track has two tiers: its emotions, from a controlled
-vocabulary of the labels, and as a child tier the probability of each.
+(The Language Archive, MPI for Psycholinguistics). Each face has two tiers: its emotions, from a controlled vocabulary
+of the labels, and as a child tier the probability of each. Where there are several faces, a second child tier marks
+the segments in which each is the one that speaks.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from omsn.export.segments import Segment, segments
 from omsn.files import replace_file
 from omsn.labels import LabelSet
+from omsn.media.find import AUDIO_SUFFIXES, VIDEO_SUFFIXES
+from omsn.segments import Segment
 from omsn.types import Prediction
 from omsn.version import __version__
 
@@ -25,12 +27,12 @@ NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML 1.0 cannot hold, not even escaped."""
 
 MIME_BY_SUFFIX = (
-    {".mp4": "video/mp4", ".m4v": "video/mp4", ".mov": "video/quicktime", ".mpg": "video/mpeg", ".mpeg": "video/mpeg"}
-    | dict.fromkeys((".avi", ".mkv", ".webm", ".wmv", ".ogv", ".3gp", ".ts"), "video/*")
+    dict.fromkeys(VIDEO_SUFFIXES, "video/*")
+    | dict.fromkeys(AUDIO_SUFFIXES, "audio/*")
+    | {".mp4": "video/mp4", ".m4v": "video/mp4", ".mov": "video/quicktime", ".mpg": "video/mpeg", ".mpeg": "video/mpeg"}
     | {".wav": "audio/x-wav"}
-    | dict.fromkeys((".flac", ".mp3", ".m4a", ".aac", ".ogg", ".opus"), "audio/*")
 )
-"""The media types that ELAN itself writes; it calls all others unknown."""
+"""The media types that ELAN itself writes, its general ones for suffixes that it does not list."""
 
 
 def write_eaf(prediction: Prediction, path: Path) -> None:
@@ -46,7 +48,7 @@ def write_eaf(prediction: Prediction, path: Path) -> None:
 
 def _document(prediction: Prediction, folder: Path) -> ET.Element:
     """The whole document; the schema fixes the order of its parts."""
-    found = segments(prediction)
+    found = prediction.segments()
     document = ET.Element(
         "ANNOTATION_DOCUMENT",
         {
@@ -57,11 +59,15 @@ def _document(prediction: Prediction, folder: Path) -> ET.Element:
             SCHEMA_LOCATION: SCHEMA_URL,
         },
     )
-    _add_header(document, prediction.source, folder, last_annotation=2 * len(found))
+    tracks = sorted({segment.track for segment in found})
+    child_types = ("probability", "speaking") if len(tracks) > 1 else ("probability",)
+    _add_header(document, prediction.source, folder, last_annotation=(1 + len(child_types)) * len(found))
     slots = _add_time_order(document, found)
-    for track in sorted({segment.track for segment in found}):
-        _add_tiers(document, track, found, slots, prediction.labels)
-    _add_types(document)
+    for track in tracks:
+        _add_emotions(document, track, found, slots, prediction.labels)
+        for place, kind in enumerate(child_types, start=1):
+            _add_child(document, kind, track, found, first_id=place * len(found) + 1)
+    _add_types(document, child_types)
     _add_vocabulary(document, prediction.labels)
     return document
 
@@ -97,24 +103,31 @@ def _add_time_order(document: ET.Element, found: tuple[Segment, ...]) -> list[tu
     return [(names[number, 1], names[number, 0]) for number in range(len(found))]
 
 
-def _add_tiers(
+def _add_tier(document: ET.Element, kind: str, track: int, parent: str | None = None) -> ET.Element:
+    attributes = {"TIER_ID": f"{kind} face {track}", "LINGUISTIC_TYPE_REF": kind}
+    attributes |= {"PARENT_REF": f"{parent} face {track}"} if parent else {}
+    return ET.SubElement(document, "TIER", attributes, PARTICIPANT=f"face {track}", ANNOTATOR="omsn")
+
+
+def _add_emotions(
     document: ET.Element, track: int, found: tuple[Segment, ...], slots: list[tuple[str, str]], labels: LabelSet
 ) -> None:
-    person = {"PARTICIPANT": f"track {track}", "ANNOTATOR": "omsn"}
-    parent = {"TIER_ID": f"emotion track {track}", "LINGUISTIC_TYPE_REF": "emotion"}
-    child = {"TIER_ID": f"probability track {track}", "LINGUISTIC_TYPE_REF": "probability"}
-    emotions = ET.SubElement(document, "TIER", person | parent)
-    probabilities = ET.SubElement(document, "TIER", person | child, PARENT_REF=parent["TIER_ID"])
+    tier = _add_tier(document, "emotion", track)
+    for number, (segment, (start, end)) in enumerate(zip(found, slots, strict=True), start=1):
+        if segment.track == track:
+            place = {"ANNOTATION_ID": f"a{number}", "TIME_SLOT_REF1": start, "TIME_SLOT_REF2": end}
+            entry = {"CVE_REF": _entry_id(labels.index(segment.emotion))}
+            _add_annotation(tier, "ALIGNABLE_ANNOTATION", place | entry, _legal(segment.emotion))
+
+
+def _add_child(document: ET.Element, kind: str, track: int, found: tuple[Segment, ...], first_id: int) -> None:
+    """A tier whose annotations belong to those of the emotions; none where there is nothing to say."""
+    tier = _add_tier(document, kind, track, parent="emotion")
     for number, segment in enumerate(found):
-        if segment.track != track:
-            continue
-        emotion_id, probability_id = f"a{number + 1}", f"a{len(found) + number + 1}"
-        start, end = slots[number]
-        place = {"ANNOTATION_ID": emotion_id, "TIME_SLOT_REF1": start, "TIME_SLOT_REF2": end}
-        entry = {"CVE_REF": _entry_id(labels.index(segment.emotion))}
-        _add_annotation(emotions, "ALIGNABLE_ANNOTATION", place | entry, _legal(segment.emotion))
-        place = {"ANNOTATION_ID": probability_id, "ANNOTATION_REF": emotion_id}
-        _add_annotation(probabilities, "REF_ANNOTATION", place, f"{segment.probability:.3f}")
+        value = f"{segment.probability:.3f}" if kind == "probability" else "speaks" if segment.speaking else ""
+        if segment.track == track and value:
+            place = {"ANNOTATION_ID": f"a{first_id + number}", "ANNOTATION_REF": f"a{number + 1}"}
+            _add_annotation(tier, "REF_ANNOTATION", place, value)
 
 
 def _add_annotation(tier: ET.Element, kind: str, place: dict[str, str], value: str) -> None:
@@ -122,14 +135,10 @@ def _add_annotation(tier: ET.Element, kind: str, place: dict[str, str], value: s
     ET.SubElement(annotation, "ANNOTATION_VALUE").text = value
 
 
-def _add_types(document: ET.Element) -> None:
+def _add_types(document: ET.Element, child_types: tuple[str, ...]) -> None:
     emotion = {"LINGUISTIC_TYPE_ID": "emotion", "TIME_ALIGNABLE": "true", "CONTROLLED_VOCABULARY_REF": "emotions"}
-    probability = {
-        "LINGUISTIC_TYPE_ID": "probability",
-        "TIME_ALIGNABLE": "false",
-        "CONSTRAINTS": "Symbolic_Association",
-    }
-    for kind in (emotion, probability):
+    child = {"TIME_ALIGNABLE": "false", "CONSTRAINTS": "Symbolic_Association"}
+    for kind in (emotion, *({"LINGUISTIC_TYPE_ID": name} | child for name in child_types)):
         ET.SubElement(document, "LINGUISTIC_TYPE", kind, GRAPHIC_REFERENCES="false")
     ET.SubElement(document, "LANGUAGE", LANG_ID="und", LANG_LABEL="undetermined (und)")
     description = "1-1 association with a parent annotation"

@@ -7,7 +7,8 @@ import io
 import json
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
@@ -16,6 +17,7 @@ from omsn.errors import InputError
 from omsn.export.formats import Format
 from omsn.files import replace_file
 from omsn.media.find import MediaFile
+from omsn.timing import timed
 from omsn.types import Prediction
 
 INDEX_NAME = "predictions.jsonl"
@@ -99,26 +101,29 @@ class AnswerFolder:
         """Write all outputs of one file, and then its line.
 
         Raises:
-            OSError: the disk is full or the folder cannot be written to.
+            OSError: the disk is full or the folder cannot be written to; it names the output, never a temporary file.
         """
         for form, path in zip(self._formats, self._outputs(file), strict=True):
-            form.write(prediction, path)
-        with (self._folder / INDEX_NAME).open("ab") as index:
+            with timed(f"write {form.suffix.removeprefix('.')}"), _blamed_on(path):
+                form.write(prediction, path)
+        with _blamed_on(self._folder / INDEX_NAME), (self._folder / INDEX_NAME).open("ab") as index:
             index.write(_line(self._wanted[file]))
 
     def write_failures(self, failures: Sequence[tuple[str, str]]) -> None:
         """Write names and reasons as a table, or take away that of an earlier run where there are none.
 
         Raises:
-            OSError: the disk is full or the folder cannot be written to.
+            OSError: the disk is full or the folder cannot be written to; it names the table.
         """
-        if not failures:
-            (self._folder / FAILURES_NAME).unlink(missing_ok=True)
-            return
+        path = self._folder / FAILURES_NAME
         table = io.StringIO(newline="")
         csv.writer(table).writerows([("file", "reason"), *failures])
-        # File names may hold bytes that are no UTF-8; Python keeps them as lone surrogates.
-        replace_file(self._folder / FAILURES_NAME, table.getvalue().encode(errors="backslashreplace"))
+        with _blamed_on(path):
+            if failures:
+                # File names may hold bytes that are no UTF-8; Python keeps them as lone surrogates.
+                replace_file(path, table.getvalue().encode(errors="backslashreplace"))
+            else:
+                path.unlink(missing_ok=True)
 
     def _outputs(self, file: MediaFile) -> list[Path]:
         return [self._folder / f"{self._places[file]}{form.suffix}" for form in self._formats]
@@ -155,6 +160,20 @@ def places_of(files: Sequence[MediaFile]) -> dict[MediaFile, PurePath]:
             return places
         for file in shared:
             lengths[file] += 1
+
+
+@contextmanager
+def _blamed_on(path: Path) -> Iterator[None]:
+    """A refusal of the system names the file that was to be written, in place of a temporary one or of none.
+
+    Where a file stands in the way of a folder, it keeps that file's name.
+    """
+    try:
+        yield
+    except (FileExistsError, NotADirectoryError):
+        raise
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
 
 
 def _line(answered: _Answered) -> bytes:

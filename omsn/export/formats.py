@@ -55,19 +55,21 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
 
 
 def parse_formats(text: str) -> tuple[Format, ...]:
-    """The formats in a comma-separated list of names, each once.
+    """The formats in a comma-separated list of names or suffixes, each once.
 
     Raises:
         InputError: a name is unknown, or none is given.
 
-    >>> [form.suffix for form in parse_formats("webvtt, json,json")]
+    >>> [form.suffix for form in parse_formats("webvtt, json,vtt")]
     ['.vtt', '.json']
     """
-    names = dict.fromkeys(name for name in (part.strip() for part in text.split(",")) if name)
-    unknown = [name for name in names if name not in FORMATS]
+    known = {form.suffix: form for form in FORMATS.values()} | dict(FORMATS)
+    known |= {form.suffix.removeprefix("."): form for form in FORMATS.values()}
+    names = [name for name in (part.strip() for part in text.split(",")) if name]
+    unknown = dict.fromkeys(name for name in names if name not in known)
     if unknown or not names:
         got = ", ".join(map(repr, unknown)) or "none"
         raise InputError(
             f"unknown format: got {got}, expected one or more of {', '.join(FORMATS)}, with commas between"
         )
-    return tuple(FORMATS[name] for name in names)
+    return tuple(dict.fromkeys(known[name] for name in names))

@@ -11,24 +11,39 @@ from omsn.types import Prediction
 
 
 def prediction_to_dict(prediction: Prediction) -> dict[str, Any]:
-    """Source, labels, and for each window its span in seconds, emotion, probabilities by label, modalities and track.
+    """The answers for one file; the keys are the same whatever is in it.
 
-    Where there are several faces, each window also tells whether its face is the one that speaks.
+    ``source``; ``made_by``, version, checkpoint and settings; ``labels``; ``segments``, one answer at a time for each
+    face; ``windows``, which overlap, with the probability of each label. ``face`` is the number of the face, and
+    ``speaking`` tells, where there are several, whether it is the one that speaks. ``box_px`` is the mean left, top,
+    right and bottom of its landmarks in pixels of the upright picture, null where there is no face.
     """
     names = prediction.labels.names
-    several = len({window.track for window in prediction.windows}) > 1
     return {
         "source": prediction.source,
+        "made_by": dict(prediction.made_by),
         "labels": list(names),
+        "segments": [
+            {
+                "start_s": segment.start_s,
+                "end_s": segment.end_s,
+                "face": segment.track,
+                "speaking": segment.speaking,
+                "emotion": segment.emotion,
+                "probability": segment.probability,
+            }
+            for segment in prediction.segments()
+        ],
         "windows": [
             {
                 "start_s": window.start_s,
                 "end_s": window.end_s,
+                "face": window.track,
+                "speaking": window.speaking,
                 "emotion": prediction.emotion(number),
                 "probabilities": dict(zip(names, window.probabilities, strict=True)),
                 "modalities": list(window.modalities),
-                "track": window.track,
-                **({"speaking": window.speaking} if several else {}),
+                "box_px": None if window.box is None else list(window.box),
             }
             for number, window in enumerate(prediction.windows)
         ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -13,11 +14,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from omsn.export.fonts import lettering
 from omsn.export.palette import colours_of
-from omsn.export.segments import Segment, segments
 from omsn.media.encode import write_film
 from omsn.media.probe import probe
+from omsn.media.sound import sound_blocks
 from omsn.media.video import Frame, Image, read_frames
+from omsn.segments import Segment
 from omsn.types import FacePath, Floats, Prediction
 
 NEAR_S = 0.3
@@ -49,16 +52,25 @@ def write_overlay(prediction: Prediction, path: Path) -> None:
         OSError: the disk is full or the folder cannot be written to.
     """
     info = probe(prediction.source)
-    frames = read_frames(prediction.source) if info.has_video else _blank_frames(prediction)
+    frames = (
+        _blank_frames(prediction.source, info.audio_rate_hz)
+        if info.audio_rate_hz is not None and not info.has_video
+        else read_frames(prediction.source)
+    )
     painter = Painter(prediction)
-    write_film(path, prediction.source, (Frame(painter.paint(one.image, one.time_s), one.time_s) for one in frames))
+    painted = (replace(one, image=painter.paint(one.image, one.time_s)) for one in frames)
+    write_film(path, prediction.source, painted)
 
 
-def _blank_frames(prediction: Prediction) -> Iterator[Frame]:
+def _blank_frames(sound: str, rate_hz: int) -> Iterator[Frame]:
+    """Dark pictures for as long as a sound lasts, which only decoding tells of every file."""
     width, height = BLANK_SIZE
-    end_s = max((window.end_s for window in prediction.windows), default=0.0)
-    for number in range(max(1, int(end_s * BLANK_RATE_HZ) + 1)):
-        yield Frame(np.full((height, width, 3), BLANK_GREY, np.uint8), number / BLANK_RATE_HZ)
+    number = 0
+    for piece in sound_blocks(sound, rate_hz):
+        while number / BLANK_RATE_HZ < piece.start_s + piece.duration_s:
+            image = np.full((height, width, 3), BLANK_GREY, np.uint8)
+            yield Frame(image, number / BLANK_RATE_HZ, 1 / BLANK_RATE_HZ)
+            number += 1
 
 
 class Painter:
@@ -68,7 +80,7 @@ class Painter:
         """Nothing drawn yet."""
         self._several = len({window.track for window in prediction.windows}) > 1
         self._colours = {name: _bgr(code) for name, code in colours_of(prediction.labels.names).items()}
-        self._to_come = deque(segments(prediction))
+        self._to_come = deque(prediction.segments())
         self._shown: dict[int, Segment] = {}
         self._paths = {track: _whole_path(prediction, track) for track in {one.track for one in prediction.windows}}
 
@@ -114,7 +126,8 @@ class Painter:
     def _label(self, segment: Segment, text_px: int) -> Image:
         """Text on dark ground over a bar as long as the probability, (h, w, 3)."""
         face = f"face {segment.track}: " if self._several else ""
-        letters = _letters(f"{face}{segment.emotion} {100 * segment.probability:.0f} %", text_px)  # (h, w)
+        speaks = ", speaks" if segment.speaking else ""
+        letters = _letters(f"{face}{segment.emotion} {100 * segment.probability:.0f} %{speaks}", text_px)  # (h, w)
         colour, bar_px = self._colours[segment.emotion], max(3, text_px // 4)
         width = max(letters.shape[1], LABEL_WIDTH * text_px)
         label = np.full((len(letters) + bar_px + BAR_MARGIN_PX, width, 3), GROUND, np.uint8)
@@ -140,12 +153,14 @@ def _text_px(picture: Image) -> int:
 
 @lru_cache(maxsize=512)
 def _letters(text: str, text_px: int) -> NDArray[np.uint8]:
-    """How much of each pixel letters cover, 0 to 255: (h, w), with a margin. Any script that the font has."""
+    """How much of each pixel letters cover, 0 to 255: (h, w), with a margin. Any script that a font has."""
     inch = 100
     figure = Figure(figsize=(len(text) * text_px / inch + 1, 2.2 * text_px / inch), dpi=inch)
     canvas = FigureCanvasAgg(figure)
-    figure.text(0.5 * text_px / (inch * figure.get_figwidth()), 0.5, text, va="center", fontsize=0.72 * text_px)
-    canvas.draw()  # type: ignore[no-untyped-call]
+    left = 0.5 * text_px / (inch * figure.get_figwidth())
+    with lettering():
+        figure.text(left, 0.5, text, va="center", fontsize=0.72 * text_px, parse_math=False)
+        canvas.draw()  # type: ignore[no-untyped-call]
     grey: NDArray[np.uint8] = 255 - np.asarray(canvas.buffer_rgba(), np.uint8)[..., 0]  # type: ignore[no-untyped-call]
     inked = np.flatnonzero(grey.any(axis=0))
     return grey[:, : (int(inked[-1]) if len(inked) else 0) + text_px // 2]

@@ -14,9 +14,10 @@ from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from omsn.export.fonts import lettering
 from omsn.export.palette import colours_of
-from omsn.export.segments import Segment, Stretch, segments, stretches
 from omsn.files import replace_file
+from omsn.segments import Segment, Stretch, stretches
 from omsn.types import Prediction
 
 WIDTH_IN, ROW_IN, STRIP_IN, MARGIN_IN = 10.0, 0.26, 0.42, 1.15
@@ -26,10 +27,6 @@ INK, MUTED, SURFACE = "#1b1d22", "#656a74", "#fffffe"
 HEAT = LinearSegmentedColormap.from_list("heat", ["#f4f6f9", "#9cc4e4", "#0e5ba4", "#06294f"])
 MANY_STRETCHES = 16
 """Up to so many stretches, each cell shows its probability in per cent."""
-DARK = 0.45
-"""Cells of a higher probability are so dark that they are written on in white."""
-LIGHT = 0.6
-"""Colours above this luminance are written on in dark letters."""
 NAME_IN = 0.085
 """Width of a letter in inches: names are written only where they fit."""
 
@@ -37,13 +34,13 @@ NAME_IN = 0.085
 def write_plot(prediction: Prediction, path: Path) -> None:
     """Write a PNG: for each face a strip with its segments, and under it the probability of each emotion over time.
 
-    Times and probabilities are those of ``omsn.export.segments``: means over the windows that cover a moment.
+    Times and probabilities are those of ``omsn.segments``: means over the windows that cover a moment.
 
     Raises:
         OSError: the disk is full or the folder cannot be written to.
     """
     picture = io.BytesIO()
-    with mpl.rc_context({"font.family": "DejaVu Sans", "font.size": 9, "text.color": INK}):
+    with lettering(), mpl.rc_context({"font.size": 9, "text.color": INK}):
         figure = draw(prediction)
         FigureCanvasAgg(figure)
         figure.savefig(picture, format="png", metadata={"Software": None})
@@ -58,13 +55,14 @@ def draw(prediction: Prediction) -> Figure:
     size = (WIDTH_IN, sum(heights) + MARGIN_IN * (0.4 + 0.6 * len(tracks)))
     figure = Figure(figsize=size, dpi=DPI, facecolor=SURFACE, layout="constrained")
     panels = figure.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
-    found = segments(prediction)
+    found = prediction.segments()
     for place, track in enumerate(tracks):
         strip, table = panels[2 * place], panels[2 * place + 1]
-        _draw_strip(strip, [segment for segment in found if segment.track == track], prediction)
+        mine = [segment for segment in found if segment.track == track]
+        _draw_strip(strip, mine, prediction)
         _draw_table(table, prediction, track)
         if len(tracks) > 1:
-            strip.set_title(f"face {track}", loc="left", fontsize=9.5, color=INK)
+            strip.set_title(_title(track, mine), loc="left", fontsize=9.5, color=INK)
     panels[-1].set_xlim(0, max([end.end_ms for end in found], default=1000) / 1000)
     panels[-1].xaxis.set_major_locator(MaxNLocator(9, steps=[1, 2, 3, 6, 10]))
     panels[-1].xaxis.set_major_formatter(FuncFormatter(lambda time_s, _: _clock(time_s)))
@@ -72,6 +70,13 @@ def draw(prediction: Prediction) -> Figure:
     name = Path(prediction.source).name.encode(errors="backslashreplace").decode().replace("$", r"\$")
     figure.suptitle(name, x=0.006, ha="left", fontsize=11, fontweight="bold", color=INK)
     return figure
+
+
+def _title(track: int, found: Sequence[Segment]) -> str:
+    """Number of the face, and for how much of its time it is the one that speaks."""
+    spoken_s = sum(segment.end_s - segment.start_s for segment in found if segment.speaking)
+    share = spoken_s / sum(segment.end_s - segment.start_s for segment in found)
+    return f"face {track}" + (f", speaks for {100 * share:.0f} % of its time" if share else "")
 
 
 def _draw_strip(axes: Axes, found: list[Segment], prediction: Prediction) -> None:
@@ -87,14 +92,14 @@ def _draw_strip(axes: Axes, found: list[Segment], prediction: Prediction) -> Non
         room_in = 0.85 * WIDTH_IN * (segment.end_ms - segment.start_ms) / total_ms
         if room_in > NAME_IN * len(segment.emotion):
             text = segment.emotion + (f" {100 * segment.probability:.0f} %" if room_in > 1.6 else "")
-            ink = INK if _is_light(colours[segment.emotion]) else "white"
+            ink = ink_on(to_rgb(colours[segment.emotion]))
             axes.text(start_s + length_s / 2, 0.48, text, ha="center", va="center", color=ink, fontweight="bold")
 
 
 def _draw_table(axes: Axes, prediction: Prediction, track: int) -> None:
     """A row for each emotion; the darker, the more probable."""
     _clean(axes)
-    names, found = prediction.labels.names, list(stretches(prediction, track))
+    names, found = prediction.labels.names, list(stretches(prediction.windows, track))
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.set_yticks(range(len(names)), names)
     for run in _touching(found):
@@ -104,7 +109,7 @@ def _draw_table(axes: Axes, prediction: Prediction, track: int) -> None:
     for one in found if len(found) <= MANY_STRETCHES else ():
         middle_s = (one.start_ms + one.end_ms) / 2000
         for row, probability in enumerate(one.probabilities):
-            colour = "white" if probability > DARK else MUTED
+            colour = ink_on(HEAT(probability)[:3])
             axes.text(middle_s, row, f"{100 * probability:.0f} %", ha="center", va="center", color=colour, fontsize=8)
 
 
@@ -120,9 +125,19 @@ def _touching(found: Sequence[Stretch]) -> Iterator[list[Stretch]]:
         yield run
 
 
-def _is_light(colour: str) -> bool:
-    """True where dark letters can be read better: relative luminance after ITU-R BT.709."""
-    return sum(share * part for share, part in zip((0.2126, 0.7152, 0.0722), to_rgb(colour), strict=True)) > LIGHT
+def ink_on(ground: tuple[float, float, float]) -> str:
+    """The ink, dark or white, that can be read better on a colour of red, green and blue, each 0 to 1.
+
+    By contrast ratio after WCAG 2.1: (L1 + 0.05) / (L2 + 0.05), the lighter of two relative luminances above.
+    """
+    here, dark = _luminance(ground), _luminance(to_rgb(INK))
+    return INK if (here + 0.05) ** 2 > (1 + 0.05) * (dark + 0.05) else "white"
+
+
+def _luminance(colour: tuple[float, float, float]) -> float:
+    """Relative luminance of an sRGB colour, 0 to 1 (WCAG 2.1)."""
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in colour]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
 def _clean(axes: Axes) -> None:

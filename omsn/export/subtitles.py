@@ -5,25 +5,26 @@ from __future__ import annotations
 from html import escape
 from pathlib import Path
 
-from omsn.export.segments import Segment, segments
 from omsn.files import replace_file
+from omsn.segments import Segment
 from omsn.types import Prediction
 
 
 def write_webvtt(prediction: Prediction, path: Path) -> None:
     """Write one file's prediction as WebVTT (W3C, 2019); the file appears whole or not at all.
 
-    The source stands in a NOTE. Where there are several tracks, each is a voice: ``<v track 1>``.
+    The source stands in a NOTE. Where there are several faces, each is a voice, ``<v face 1>``, and the one that
+    speaks is marked.
 
     Raises:
         OSError: the disk is full or the folder cannot be written to.
     """
-    found = segments(prediction)
-    several = _several_tracks(found)
+    found = prediction.segments()
+    several = _several_faces(found)
     blocks = ["WEBVTT", f"NOTE source: {escape(_one_line(prediction.source), quote=False)}"]
     for segment in found:
         text = escape(_answer(segment), quote=False)  # also turns the forbidden "-->" into "--&gt;"
-        blocks.append(f"{_span(segment, '.')}\n" + (f"<v track {segment.track}>{text}</v>" if several else text))
+        blocks.append(f"{_span(segment, '.')}\n" + (f"<v face {segment.track}>{text}</v>" if several else text))
     _write("\n\n".join(blocks) + "\n", path)
 
 
@@ -31,28 +32,29 @@ def write_srt(prediction: Prediction, path: Path) -> None:
     """Write one file's prediction as SubRip; the file appears whole or not at all.
 
     SubRip has no comments and no escapes: the source is left out and text stands as it is. Where there are several
-    tracks, each line begins with its own. No windows give an empty file.
+    faces, each line begins with its own, and the one that speaks is marked. No windows give an empty file.
 
     Raises:
         OSError: the disk is full or the folder cannot be written to.
     """
-    found = segments(prediction)
-    several = _several_tracks(found)
+    found = prediction.segments()
+    several = _several_faces(found)
     blocks = []
     for number, segment in enumerate(found, start=1):
         text = _answer(segment).replace("-->", "→")
         blocks.append(
-            f"{number}\n{_span(segment, ',')}\n" + (f"track {segment.track}: {text}" if several else text) + "\n"
+            f"{number}\n{_span(segment, ',')}\n" + (f"face {segment.track}: {text}" if several else text) + "\n"
         )
     _write("\n".join(blocks), path)
 
 
-def _several_tracks(found: tuple[Segment, ...]) -> bool:
+def _several_faces(found: tuple[Segment, ...]) -> bool:
     return len({segment.track for segment in found}) > 1
 
 
 def _answer(segment: Segment) -> str:
-    return f"{_one_line(segment.emotion)} {100 * segment.probability:.0f} %"
+    speaks = ", speaks" if segment.speaking else ""
+    return f"{_one_line(segment.emotion)} {100 * segment.probability:.0f} %{speaks}"
 
 
 def _one_line(text: str) -> str:

@@ -1,7 +1,7 @@
 """Opening media files: one place for the errors, the choice of streams and the clip's clock.
 
-Every time that leaves this module is on the file's clock: 0 is the first picture, or the first sample where there is
-no picture.
+Every time that leaves this module is on the file's clock, which is that of players: 0 is where the picture or the sound
+starts, whichever is first.
 """
 
 from __future__ import annotations
@@ -30,6 +30,11 @@ SEEK_MARGIN_S = 0.5
 
 MAX_JUMP_S = 3600.0
 """Time stamps that jump ahead by more are damaged: no recorder pauses for longer within a file."""
+
+RUN_IN_S = 0.05
+"""Sound that starts up to this much before the picture is the run-in of its coder, which holds nothing: 21 ms of AAC in
+most transport streams, 48 ms at most. The clock stays with the picture.
+"""
 
 MATROSKA_END = re.compile(r"(\d+):(\d+):(\d+(?:\.\d+)?)")
 """The tag in which Matroska and WebM tell where a track ends: hours, minutes, seconds."""
@@ -121,8 +126,7 @@ def find_picture(container: InputContainer) -> av.VideoStream | None:
     Raises:
         MediaError: none of its moving pictures can be decoded.
     """
-    moving = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
-    return _first_decodable(container, moving)
+    return _first_decodable(container, _moving(container))
 
 
 def raise_no_track(path: str | Path, container: InputContainer, wanted: str) -> NoReturn:
@@ -133,13 +137,17 @@ def raise_no_track(path: str | Path, container: InputContainer, wanted: str) -> 
 
 def clock_zero_s(container: InputContainer) -> float:
     """Where the container's own clock stands at 0 of the file's clock, in seconds."""
-    leading = find_picture(container) or find_sound(container)
-    return 0.0 if leading is None else _own_start_s(leading)
+    picture_s = _own_start_s(next(iter(_decodable(_moving(container))), None))
+    sound_s = _own_start_s(next(iter(_decodable(container.streams.audio)), None))
+    if picture_s is None or sound_s is None:
+        return picture_s or sound_s or 0.0
+    return sound_s if sound_s < picture_s - RUN_IN_S else picture_s
 
 
 def track_start_s(container: InputContainer, track: Track) -> float:
     """Where a track starts on the file's clock; 0 where the container does not tell."""
-    return _own_start_s(track) - clock_zero_s(container)
+    own_start_s = _own_start_s(track)
+    return 0.0 if own_start_s is None else own_start_s - clock_zero_s(container)
 
 
 def promised_end_s(container: InputContainer, track: Track) -> float | None:
@@ -210,18 +218,26 @@ def raise_broken_off(path: str | Path, decoded_s: float, expected_s: float | Non
     )
 
 
+def _moving(container: InputContainer) -> list[av.VideoStream]:
+    return [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+
+
+def _decodable(streams: Sequence[AnyTrack]) -> list[AnyTrack]:
+    return [stream for stream in streams if _codec(stream) != UNKNOWN_CODEC]
+
+
 def _first_decodable(container: InputContainer, streams: Sequence[AnyTrack]) -> AnyTrack | None:
     """Phones put a track that few programs can read beside one that all can."""
-    readable = [stream for stream in streams if _codec(stream) != UNKNOWN_CODEC]
+    readable = _decodable(streams)
     if streams and not readable:
         path = container.name.removeprefix(FILE_PROTOCOL)
         raise MediaError(f"{path}: its {streams[0].type} is damaged, or of a kind that cannot be read; re-encode it")
     return next(iter(readable), None)
 
 
-def _own_start_s(track: Track) -> float:
-    if track.start_time is None or track.time_base is None:
-        return 0.0
+def _own_start_s(track: Track | None) -> float | None:
+    if track is None or track.start_time is None or track.time_base is None:
+        return None
     return float(track.start_time * track.time_base)
 
 

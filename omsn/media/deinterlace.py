@@ -8,12 +8,19 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
+from typing import NamedTuple
 
 import av
 from av.filter import Graph
 
-TimedFrame = tuple[float, av.VideoFrame]
-"""A decoded picture and when it is shown, in seconds."""
+
+class TimedFrame(NamedTuple):
+    """A decoded picture and when it is shown: from ``time_s`` until ``end_s``, in seconds."""
+
+    time_s: float
+    end_s: float
+    frame: av.VideoFrame
+
 
 SETTINGS = "mode=send_frame:deint=interlaced"
 """A picture for each picture, and those that are not flagged as interlaced stay as they are."""
@@ -22,16 +29,16 @@ SETTINGS = "mode=send_frame:deint=interlaced"
 def deinterlaced(frames: Iterable[TimedFrame]) -> Iterator[TimedFrame]:
     """The same pictures at the same times, each whole; nothing is delayed before the first that is interlaced."""
     weaver: _Weaver | None = None
-    for time_s, frame in frames:
-        if weaver is not None and not weaver.takes(frame):
+    for one in frames:
+        if weaver is not None and not weaver.takes(one.frame):
             yield from weaver.finish()
             weaver = None
-        if weaver is None and frame.interlaced_frame:
-            weaver = _Weaver(frame)
+        if weaver is None and one.frame.interlaced_frame:
+            weaver = _Weaver(one.frame)
         if weaver is None:
-            yield time_s, frame
+            yield one
         else:
-            yield from weaver.push(time_s, frame)
+            yield from weaver.push(one)
     if weaver is not None:
         yield from weaver.finish()
 
@@ -41,7 +48,7 @@ class _Weaver:
 
     def __init__(self, first: av.VideoFrame) -> None:
         self._shape = _shape(first)
-        self._times_s = deque[float]()
+        self._waiting = deque[TimedFrame]()
         self._graph = Graph()
         source = self._graph.add_buffer(
             width=first.width, height=first.height, format=first.format, time_base=first.time_base or Fraction(1, 1000)
@@ -52,10 +59,10 @@ class _Weaver:
         """Whether a picture is of this size and format."""
         return _shape(frame) == self._shape
 
-    def push(self, time_s: float, frame: av.VideoFrame) -> Iterator[TimedFrame]:
+    def push(self, one: TimedFrame) -> Iterator[TimedFrame]:
         """Take a picture; the one before, once this one is seen."""
-        self._times_s.append(time_s)
-        self._graph.vpush(frame)
+        self._waiting.append(one)
+        self._graph.vpush(one.frame)
         yield from self._done()
 
     def finish(self) -> Iterator[TimedFrame]:
@@ -69,7 +76,7 @@ class _Weaver:
                 frame = self._graph.vpull()
             except (av.error.BlockingIOError, av.error.EOFError):
                 return
-            yield self._times_s.popleft(), frame
+            yield self._waiting.popleft()._replace(frame=frame)
 
 
 def _shape(frame: av.VideoFrame) -> tuple[int, int, str]:

@@ -118,17 +118,20 @@ def _add_video(target: OutputContainer, image: Image, rate: Fraction, x264: Mapp
 
 
 def _picture_packets(video: av.VideoStream, pictures: Iterable[Frame]) -> Iterator[TimedPacket]:
-    last_pts = -1
+    last_pts, n_ticks = -1, 0
     for picture in pictures:
         frame = av.VideoFrame.from_ndarray(picture.image[: video.height, : video.width], format="bgr24")
         last_pts = max(round(picture.time_s / TIME_BASE), last_pts + 1)
         frame.pts, frame.time_base = last_pts, TIME_BASE
+        n_ticks = round(picture.duration_s / TIME_BASE)
         yield from map(_timed, video.encode(frame))
-    yield from map(_timed, video.encode(None))
+    for packet in video.encode(None):
+        packet.duration = n_ticks  # of the last picture; the others last until the next one
+        yield _timed(packet)
 
 
 def _copied_packets(track: av.AudioStream, sounding: InputContainer, sound: av.AudioStream) -> Iterator[TimedPacket]:
-    """The sound as it is and as long; what ends before the first picture is left out."""
+    """The sound as it is and as long; packets that end before the file's clock starts are left out."""
     zero_s = clock_zero_s(sounding)
     end = None if sound.duration is None else (sound.start_time or 0) + sound.duration
     for packet in sounding.demux(sound):

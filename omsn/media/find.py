@@ -5,13 +5,31 @@ from __future__ import annotations
 import glob
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-MEDIA_SUFFIXES = frozenset(
-    {".mp4", ".mov", ".mkv", ".avi", ".webm", ".m4v", ".wav", ".flac", ".mp3", ".ogg", ".m4a", ".opus"}
+VIDEO_SUFFIXES = frozenset(
+    {
+        ".mp4",
+        ".m4v",
+        ".mov",
+        ".mkv",
+        ".webm",
+        ".avi",
+        ".mpg",
+        ".mpeg",
+        ".mts",
+        ".m2ts",
+        ".ts",
+        ".wmv",
+        ".flv",
+        ".3gp",
+        ".ogv",
+    }
 )
+AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".aac"})
+MEDIA_SUFFIXES = VIDEO_SUFFIXES | AUDIO_SUFFIXES
 
 
 @dataclass(frozen=True)
@@ -39,19 +57,20 @@ class Found:
     Attributes:
         files: in order, each once.
         failures: names that cannot be used, each with the reason.
-        passed_over: files in folders that are hidden or have no suffix of a media file.
+        passed_over: paths of files in folders that are hidden or have no suffix of a media file.
     """
 
     files: tuple[MediaFile, ...] = ()
     failures: tuple[tuple[str, str], ...] = ()
-    passed_over: int = 0
+    passed_over: tuple[str, ...] = ()
 
 
 def find_media(names: Iterable[Path]) -> Found:
     """Media files that files, folders and patterns such as ``films/*.mp4`` stand for.
 
     A folder stands for the media files below it by their suffix, but for hidden ones; links to folders in it are not
-    followed. A file that is named is taken whatever its name. A name that is no file is a pattern (``**``: any depth).
+    followed. A folder in it that is named like a media file, with none below it, is a failure. A file that is named is
+    taken whatever its name. A name that is no file is a pattern (``**``: any depth).
     """
     parts = [_look_at(path) if path else _failure(name, reason) for name in names for path, reason in _expand(name)]
     files: dict[Path, MediaFile] = {}
@@ -60,7 +79,7 @@ def find_media(names: Iterable[Path]) -> Found:
     return Found(
         tuple(files.values()),
         tuple(failure for part in parts for failure in part.failures),
-        sum(part.passed_over for part in parts),
+        tuple(path for part in parts for path in part.passed_over),
     )
 
 
@@ -92,16 +111,29 @@ def _look_at(path: Path) -> Found:
 
 def _look_below(folder: Path) -> Found:
     unreadable: list[OSError] = []
-    walk = os.walk(folder, onerror=unreadable.append)
-    paths = sorted(Path(root, name) for root, _, names in walk for name in names)
+    below = list(os.walk(folder, onerror=unreadable.append))
+    paths = sorted(Path(root, name) for root, _, names in below for name in names)
     media = [path for path in paths if _is_media(path.relative_to(folder))]
     parts = [_look_at(path) for path in media]
     failures = [(str(error.filename), f"cannot be looked through ({error.strerror})") for error in unreadable]
     failures += [failure for part in parts for failure in part.failures]
+    folders = sorted(Path(root, name) for root, names, _ in below for name in names)
+    failures += _named_like_media([path for path in folders if _is_media(path.relative_to(folder))], media)
     if not media and not failures:
         failures.append((str(folder), f"no media file in this folder; expected {', '.join(sorted(MEDIA_SUFFIXES))}"))
+    passed_over = tuple(str(path) for path in paths if not _is_media(path.relative_to(folder)))
     files = (MediaFile(file.path, file.path.relative_to(folder)) for part in parts for file in part.files)
-    return Found(tuple(files), tuple(failures), len(paths) - len(media))
+    return Found(tuple(files), tuple(failures), passed_over)
+
+
+def _named_like_media(folders: Sequence[Path], media: Sequence[Path]) -> Iterator[tuple[str, str]]:
+    """Folders that a reader takes for films, with nothing below them, each with the reason."""
+    with_media = {parent for path in media for parent in path.parents}
+    for folder in folders:
+        if folder.is_symlink():
+            yield str(folder), "a link to a folder, which is not followed; name it by itself"
+        elif folder not in with_media:
+            yield str(folder), "a folder that is named like a media file, with none below it"
 
 
 def _is_media(below: PurePath) -> bool:

@@ -47,16 +47,21 @@ class Grid:
         return time_s >= self.start_s and (self.end_s is None or time_s < self.end_s)
 
     def nearest(self, frames: Iterable[TimedFrame]) -> Iterator[TimedFrame]:
-        """For each time, the nearest of the frames to which no other time is nearer; the earlier of two alike."""
+        """For each time, the nearest of the frames to which no other time is nearer; the earlier of two alike.
+
+        Each stands for those after it that are left out, and ends with the last of them.
+        """
         held: TimedFrame | None = None
         held_at, held_distance = 0, math.inf
-        for time_s, frame in frames:
-            number, distance = self.place(time_s)
+        for one in frames:
+            number, distance = self.place(one.time_s)
             if held is not None and number != held_at:
                 yield held
                 held = None
             if held is None or distance < held_distance:
-                held, held_at, held_distance = (time_s, frame), number, distance
+                held, held_at, held_distance = one, number, distance
+            else:
+                held = held._replace(end_s=one.end_s)
         if held is not None:
             yield held
 

@@ -32,8 +32,8 @@ def sound_blocks(path: str | Path, rate_hz: int, start_s: float = 0.0, end_s: fl
     Args:
         path: WAV, FLAC, or anything that FFmpeg reads, with or without picture.
         rate_hz: samples per second wanted.
-        start_s: leave out what lies before this time on the file's clock (0 = first picture, or first sample
-            without picture).
+        start_s: leave out what lies before this time on the file's clock (0 = first picture or first sample,
+            whichever comes first).
         end_s: leave out what lies from this time on; None reads to the end.
 
     Yields:

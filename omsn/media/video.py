@@ -25,6 +25,7 @@ from omsn.media.container import (
     raise_broken_off,
     raise_no_track,
     seek_before,
+    track_start_s,
 )
 from omsn.media.deinterlace import TimedFrame, deinterlaced
 from omsn.media.grid import Grid, decode_for
@@ -51,10 +52,12 @@ class Frame:
     Attributes:
         image: (H, W, 3) uint8, blue, green, red, upright.
         time_s: when it is shown, in seconds on the file's clock.
+        duration_s: how long it is shown, and in place of those after it that are left out; 0 where nobody asks.
     """
 
     image: Image
     time_s: float
+    duration_s: float = 0.0
 
 
 def read_frames(
@@ -91,8 +94,8 @@ def read_frames(
         seek_before(container, track, start_s)
         grid = None if rate_hz is None else Grid(rate_hz, start_s, end_s)
         frames = _within(deinterlaced(_decode(path, container, track, start_s, grid)), start_s, end_s)
-        for time_s, frame in frames if grid is None else grid.nearest(frames):
-            yield Frame(upright(frame), time_s)
+        for one in frames if grid is None else grid.nearest(frames):
+            yield Frame(upright(one.frame), one.time_s, one.end_s - one.time_s)
 
 
 def _decode(
@@ -105,7 +108,8 @@ def _decode(
     zero_s, promised_s = clock_zero_s(container), promised_end_s(container, track)
     tick_s = float(track.time_base or 0)
     period_s = float(1 / track.average_rate) if track.average_rate else UNSTAMPED_PERIOD_S
-    shown_s, reached_s = -math.inf, 0.0
+    shown_s, reached_s = -math.inf, track_start_s(container, track)
+    check_jump(path, 0.0, reached_s)
     try:
         for stamp, frame in _stamped(container, track, grid):
             time_s = reached_s if stamp is None else stamp * tick_s - zero_s
@@ -115,7 +119,7 @@ def _decode(
                 continue
             check_jump(path, max(reached_s, start_s), time_s)
             shown_s, reached_s = time_s, time_s + (frame.duration * tick_s or period_s)
-            yield shown_s, frame
+            yield TimedFrame(shown_s, reached_s, frame)
     except av.error.FFmpegError:
         raise_broken_off(path, reached_s, promised_s)
     if promised_s is not None:
@@ -145,11 +149,11 @@ def _stamped_by_packets(container: InputContainer, track: av.VideoStream) -> Ite
 
 
 def _within(frames: Iterable[TimedFrame], start_s: float, end_s: float | None) -> Iterator[TimedFrame]:
-    for time_s, frame in frames:
-        if end_s is not None and time_s >= end_s:
+    for one in frames:
+        if end_s is not None and one.time_s >= end_s:
             return
-        if time_s >= start_s:
-            yield time_s, frame
+        if one.time_s >= start_s:
+            yield one
 
 
 def upright(frame: av.VideoFrame) -> Image:

@@ -19,7 +19,8 @@ from omsn.types import Floats
 MODEL_FOLDER = Path(__file__).parent / "face_models"
 
 _ERROR_OUTPUT = 2
-_SILENCING = Lock()
+_LOADING = Lock()
+_greeted = False
 
 
 class FaceNet:
@@ -33,7 +34,7 @@ class FaceNet:
         """
         if not path.is_file():
             raise InputError(f"{path}: the face model is missing; run `make setup` or scripts/fetch_face_models.py")
-        with _silence():
+        with _without_greeting():
             self._net = Interpreter(str(path), num_threads=1)
             self._net.allocate_tensors()
         self._input = self._net.get_input_details()[0]["index"]
@@ -48,9 +49,25 @@ class FaceNet:
 
 
 @contextmanager
+def _without_greeting() -> Iterator[None]:
+    """Keep a library's words from the terminal: LiteRT greets past ``sys.stderr``, and has no setting against it.
+
+    It greets a process once, so only the first network is loaded in silence: what other threads write to the error
+    output, which is the whole process', is lost for that moment.
+    """
+    global _greeted
+    with _LOADING:
+        if _greeted:
+            yield
+            return
+        with _silence():
+            yield
+        _greeted = True
+
+
+@contextmanager
 def _silence() -> Iterator[None]:
-    """Keep a library's words from the terminal: LiteRT greets past ``sys.stderr``, and has no setting against it."""
-    with _SILENCING, open(os.devnull, "wb") as nowhere:
+    with open(os.devnull, "wb") as nowhere:
         terminal = os.dup(_ERROR_OUTPUT)
         os.dup2(nowhere.fileno(), _ERROR_OUTPUT)
         try:

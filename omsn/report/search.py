@@ -30,7 +30,8 @@ SHOWN_SHARE = 0.9
 
 _DESCRIPTIONS = {
     "convergence": "Lowest loss so far after each evaluation",
-    "landscape": "Loss of every candidate over each setting that was varied, and of the finalists in fresh orders",
+    "landscape": "Loss of every candidate over each setting that was varied, and of the finalists in fresh orders, "
+    "beside the recipe's own value",
 }
 
 
@@ -169,6 +170,7 @@ def draw_landscape(run: SearchRun) -> Figure:
         if run.finals is not None:
             _draw_finalists(axes, axis["setting"], run.finals["candidates"])
         _mark_found(axes, axis["setting"], run)
+        _mark_usual(axes, axis, run.facts["usual"].get(axis["setting"]))
         axes.set(xscale="log" if axis["log"] else "linear", ylim=(low - 2 * room, high + room))
         axes.set_xlabel(axis["setting"].rpartition(".")[2].replace("_", " "))
     panels[0].set_ylabel("loss")
@@ -211,6 +213,25 @@ def _mark_found(axes: Axes, setting: str, run: SearchRun) -> None:
         (0, -6),
         textcoords="offset points",
         ha="center",
+        va="top",
+        color=INK,
+        fontsize=8.5,
+    )
+
+
+def _mark_usual(axes: Axes, axis: Mapping[str, Any], value: float | None) -> None:
+    """An upright line at the recipe's own value, where it is known and the axis can show it."""
+    if value is None or (axis["log"] and value <= 0):
+        return
+    axes.axvline(value, color=INK, linewidth=1, linestyle=(0, (4, 3)))
+    axes.annotate(
+        "the recipe's own",
+        (value, 1),
+        (-2, -3),
+        xycoords=axes.get_xaxis_transform(),
+        textcoords="offset points",
+        rotation=90,
+        ha="right",
         va="top",
         color=INK,
         fontsize=8.5,

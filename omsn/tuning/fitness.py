@@ -21,7 +21,7 @@ from omsn.config import Config
 from omsn.data.dataset import FeatureSet
 from omsn.data.padded import PaddedSet
 from omsn.data.splits import Fold
-from omsn.errors import ConfigError, InputError
+from omsn.errors import InputError
 from omsn.files import replace_file
 from omsn.models.network import Network
 from omsn.models.smgcnn import SMGCNN
@@ -36,7 +36,7 @@ LEARNING_RATE = "training.classifier_learning_rate"
 WEIGHT_DECAY = "training.weight_decay"
 DROPOUT = "network.classifier.dropout"
 SEARCHABLE = (LEARNING_RATE, WEIGHT_DECAY, DROPOUT)
-"""What a short training of SMGCNN alone can tell apart."""
+"""What a short training of SMGCNN alone can tell apart: the settings with a ``tunable`` range in ``omsn/config.py``."""
 
 ENCODING_BATCH = 128
 
@@ -79,12 +79,7 @@ class Fitness:
 
     def candidates(self, points: Reals) -> Candidates:
         """What the rows stand for; settings that no axis varies are those of ``config``."""
-        rate = self.config.training.classifier_learning_rate or self.config.training.learning_rate
-        values: dict[str, Any] = {
-            LEARNING_RATE: rate,
-            WEIGHT_DECAY: self.config.training.weight_decay,
-            DROPOUT: self.config.network.classifier.dropout,
-        }
+        values: dict[str, Any] = dict(usual_settings(self.config))
         for axis, column in zip(self.axes, points.T, strict=True):
             values[axis.setting] = [axis.value(position) for position in column.tolist()]
         return Candidates.of(*(np.full(len(points), values[name]) for name in SEARCHABLE))
@@ -102,19 +97,14 @@ class Fitness:
         )
 
 
-def searchable(settings: tuple[str, ...]) -> tuple[str, ...]:
-    """The settings, where each is one that a short training of SMGCNN can judge.
-
-    Raises:
-        ConfigError: one is not.
-    """
-    unknown = [setting for setting in settings if setting not in SEARCHABLE]
-    if unknown:
-        raise ConfigError(
-            f"search: a short training of SMGCNN cannot judge {', '.join(map(repr, unknown))}; "
-            f"expected one or more of {', '.join(SEARCHABLE)}"
-        )
-    return settings
+def usual_settings(config: Config) -> dict[str, float]:
+    """What ``SEARCHABLE`` come to where no axis varies them; SMGCNN without a rate of its own has that of all."""
+    training = config.training
+    return {
+        LEARNING_RATE: training.classifier_learning_rate or training.learning_rate,
+        WEIGHT_DECAY: training.weight_decay,
+        DROPOUT: config.network.classifier.dropout,
+    }
 
 
 def fused_maps(features: FeatureSet, fold: Fold, config: Config, seed: int, on_epoch: OnEpoch | None = None) -> Fused:

@@ -17,6 +17,7 @@ Letters in shape comments: N herd, B gazelles that breed in this batch, D dimens
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
@@ -25,6 +26,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from omsn.errors import ConfigError, InputError
+from omsn.tuning.herd import Herd, points_of, rankable
 from omsn.tuning.operators import (
     Box,
     Reals,
@@ -32,6 +34,7 @@ from omsn.tuning.operators import (
     coefficient_rows,
     maternity_herds,
     migration,
+    reals,
     stride,
     territorial_solitary_males,
     territory,
@@ -73,7 +76,10 @@ class GazelleSettings:
     or after each gazelle's four (authors' release)."""
 
     def __post_init__(self) -> None:
-        rules = {"population": (self.population >= 3, "at least 3"), "iterations": (self.iterations >= 1, "at least 1")}
+        rules = {
+            name: (type(value) is int and value >= least, f"a whole number, at least {least}")
+            for name, value, least in (("population", self.population, 3), ("iterations", self.iterations, 1))
+        }
         rules |= {
             name: (getattr(self, name) in names, f"one of {', '.join(names)}") for name, names in _CHOICES.items()
         }
@@ -89,36 +95,6 @@ class GazelleSettings:
     def n_evaluations(self) -> int:
         """Evaluations of a whole search, N + 4NT."""
         return self.population * (1 + len(OPERATORS) * self.iterations)
-
-
-@dataclass(frozen=True, eq=False)
-class Herd:
-    """Gazelles whose losses are known.
-
-    Attributes:
-        points: (n, D).
-        losses: (n,) lower is better; +inf for a loss that could not be used.
-    """
-
-    points: Reals
-    losses: Reals
-
-    def __len__(self) -> int:
-        return len(self.losses)
-
-    def joined(self, others: Herd) -> Herd:
-        """These, then the others."""
-        return Herd(np.concatenate([self.points, others.points]), np.concatenate([self.losses, others.losses]))
-
-    def best(self, count: int) -> Herd:
-        """The ``count`` with the lowest losses, lowest first; of equal ones the first, parents before offspring."""
-        kept = np.argsort(self.losses, kind="stable")[:count]
-        return Herd(self.points[kept], self.losses[kept])
-
-
-def rankable(losses: Reals) -> Reals:
-    """Losses with NaN and both infinities replaced by +inf, so that they rank last."""
-    return np.where(np.isfinite(losses), losses, np.inf)
 
 
 def starting_herd(box: Box, count: int, generator: np.random.Generator) -> Reals:
@@ -196,6 +172,10 @@ class Gazelle:
         settings: budget and variant.
         seed: of the search's own random numbers; None draws one from the system.
 
+    Raises:
+        InputError: the bounds are not two vectors of numbers, low < high.
+        ConfigError: the seed is no whole number from 0, or the settings are none.
+
     Example:
         >>> search = Gazelle([-5.0], [-1.0], GazelleSettings(population=10, iterations=20), seed=0)
         >>> while not search.done:
@@ -213,19 +193,19 @@ class Gazelle:
         seed: int | None = None,
     ) -> None:
         self.box = Box.of(low, high)
-        self.settings = settings or GazelleSettings()
+        self.settings = checked_settings(settings, "Gazelle")
         self.iteration = 0
         """Iterations completed, 0 to T."""
         self.n_unusable = 0
         """Losses told so far that were NaN or infinite."""
-        self._generator = np.random.default_rng(seed)
-        self._parents = self._offspring = self._herd([], [])
+        self._generator = np.random.default_rng(checked_seed(seed, "Gazelle"))
+        self._parents = self._offspring = Herd.none(len(self.box.low))
         self._asked: Reals | None = None
 
     @property
     def done(self) -> bool:
         """Whether the budget is spent."""
-        return self.iteration == self.settings.iterations
+        return self.iteration >= self.settings.iterations
 
     @property
     def n_evaluations(self) -> int:
@@ -271,11 +251,11 @@ class Gazelle:
         """Take the losses of the candidates last asked for, in their order; NaN and infinite ones rank last.
 
         Raises:
-            InputError: nothing was asked for, or there is not one loss a candidate.
+            InputError: nothing was asked for, or there is not one loss, a number, a candidate; nothing is changed then.
         """
         if self._asked is None:
             raise InputError("losses told before ask(); ask for candidates, then tell the loss of each")
-        told = np.asarray(losses, dtype=np.float64)
+        told = reals(losses, "losses")
         if told.shape != self._asked.shape[:1]:
             raise InputError(f"losses: got shape {told.shape}, expected {self._asked.shape[:1]}, one a candidate asked")
         self.n_unusable += int((~np.isfinite(told)).sum())
@@ -290,8 +270,8 @@ class Gazelle:
             "search": self._identity(),
             "iteration": self.iteration,
             "n_unusable": self.n_unusable,
-            "parents": _rows(self._parents),
-            "offspring": _rows(self._offspring),
+            "parents": self._parents.rows(),
+            "offspring": self._offspring.rows(),
             "asked": None if self._asked is None else self._asked.tolist(),
             "generator": self._generator.bit_generator.state,
         }
@@ -302,14 +282,15 @@ class Gazelle:
         Raises:
             InputError: the state is damaged, or of other bounds or settings; nothing is changed then.
         """
-        self._check_same(state.get("search"))
+        self._check_same(state.get("search") if isinstance(state, Mapping) else None)
         generator = np.random.default_rng()
         try:
-            parents, offspring = (self._herd(**state[name]) for name in ("parents", "offspring"))
-            asked = None if state["asked"] is None else self._points(state["asked"])
-            iteration, n_unusable = int(state["iteration"]), int(state["n_unusable"])
+            parents, offspring = (Herd.of(state[name], self.box) for name in ("parents", "offspring"))
+            asked = None if state["asked"] is None else points_of(state["asked"], self.box)
+            iteration, n_unusable = (operator.index(state[name]) for name in ("iteration", "n_unusable"))
+            self._check_possible(parents, offspring, asked, iteration, n_unusable)
             generator.bit_generator.state = state["generator"]
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise InputError(f"state of a search is damaged: {error!r}; start the search anew") from error
         self._parents, self._offspring, self._asked = parents, offspring, asked
         self.iteration, self.n_unusable, self._generator = iteration, n_unusable, generator
@@ -325,20 +306,33 @@ class Gazelle:
     def _select(self) -> None:
         self.iteration += 1 if len(self._parents) else 0
         self._parents = self._parents.joined(self._offspring).best(self.settings.population)
-        self._offspring = self._herd([], [])
+        self._offspring = Herd.none(len(self.box.low))
 
     def _best(self) -> Herd:
         if not self.n_evaluations:
             raise InputError("no best point yet: tell the losses of the starting herd first")
         return self._parents.joined(self._offspring).best(1)
 
-    def _herd(self, points: list[list[float]], losses: list[float | None]) -> Herd:
-        if len(points) != len(losses):
-            raise ValueError(f"{len(points)} points but {len(losses)} losses")
-        return Herd(self._points(points), np.array([np.inf if loss is None else loss for loss in losses], np.float64))
-
-    def _points(self, rows: list[list[float]]) -> Reals:
-        return np.array(rows, dtype=np.float64).reshape(len(rows), len(self.box.low))
+    def _check_possible(
+        self, parents: Herd, offspring: Herd, asked: Reals | None, iteration: int, n_unusable: int
+    ) -> None:
+        """Raise ValueError where no search with these settings comes to this."""
+        n_herd, n_iterations = self.settings.population, self.settings.iterations
+        n_bred, n_more = len(OPERATORS) * n_herd, len(OPERATORS)  # an iteration; a gazelle
+        if self.settings.best_update == "iteration":
+            n_more = n_bred
+        evaluations = n_herd + n_bred * iteration + len(offspring) if len(parents) else 0
+        rules = {
+            f"iteration {iteration} of {n_iterations}": 0 <= iteration <= (n_iterations if len(parents) else 0),
+            f"{len(parents)} parents of {n_herd}": len(parents) in (0, n_herd),
+            "parents that are not in the order of their losses": (parents.losses[1:] >= parents.losses[:-1]).all(),
+            f"{len(offspring)} offspring": len(offspring) in range(0, n_bred if len(parents) else 1, n_more),
+            "offspring after the last iteration": iteration < n_iterations or (not len(offspring) and asked is None),
+            "a wrong number of candidates asked": asked is None or len(asked) == (n_more if len(parents) else n_herd),
+            f"{n_unusable} losses of {evaluations} unusable": 0 <= n_unusable <= evaluations,
+        }
+        if not all(rules.values()):
+            raise ValueError("; ".join(problem for problem, holds in rules.items() if not holds))
 
     def _identity(self) -> dict[str, Any]:
         return {"low": self.box.low.tolist(), "high": self.box.high.tolist(), **asdict(self.settings)}
@@ -354,9 +348,27 @@ class Gazelle:
             raise InputError(f"state is of another search: got {'; '.join(other)}. Restore it into one like its own")
 
 
-def _rows(herd: Herd) -> dict[str, Any]:
-    losses = [loss if np.isfinite(loss) else None for loss in herd.losses.tolist()]
-    return {"points": herd.points.tolist(), "losses": losses}
+def checked_settings(settings: GazelleSettings | None, owner: str) -> GazelleSettings:
+    """The settings, or the default ones.
+
+    Raises:
+        ConfigError: they are something else.
+    """
+    if settings is not None and not isinstance(settings, GazelleSettings):
+        raise ConfigError(f"settings of {owner}: got {settings!r}, expected GazelleSettings(population=..., ...)")
+    return settings or GazelleSettings()
+
+
+def checked_seed(seed: int | None, owner: str) -> int | None:
+    """The seed.
+
+    Raises:
+        ConfigError: it is neither a whole number from 0 nor None.
+    """
+    whole = isinstance(seed, int | np.integer) and not isinstance(seed, bool)
+    if seed is not None and not (whole and seed >= 0):
+        raise ConfigError(f"seed of {owner}: got {seed!r}, expected a whole number from 0, or None for a random one")
+    return seed
 
 
 def minimise(

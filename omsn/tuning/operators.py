@@ -7,6 +7,7 @@ iteration as a share of all. The random numbers (r, N, ri) come in as arguments.
 
 from __future__ import annotations
 
+import reprlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,12 +20,25 @@ Reals = NDArray[np.float64]
 LARGEST_BOUND = 1e100  # sums of a few products of coordinates and normal numbers stay finite
 
 
+def reals(values: ArrayLike, name: str) -> Reals:
+    """A copy of numbers as an array.
+
+    Raises:
+        InputError: they are no numbers, or in rows of different lengths.
+    """
+    try:
+        return np.array(values, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InputError(f"{name}: got {reprlib.repr(values)}, expected numbers, as many in each row") from error
+
+
 @dataclass(frozen=True, eq=False)
 class Box:
     """The search space: low < high in each of D dimensions.
 
     Raises:
-        InputError: no dimension, unequal lengths, or a bound that is NaN, infinite, too large, equal or reversed.
+        InputError: no dimension, unequal lengths, or a bound that is no number, NaN, infinite, too large, equal or
+            reversed.
     """
 
     low: Reals
@@ -33,7 +47,7 @@ class Box:
     @classmethod
     def of(cls, low: ArrayLike, high: ArrayLike) -> Box:
         """From anything that numpy turns into two vectors of numbers."""
-        return cls(np.array(low, dtype=np.float64, ndmin=1), np.array(high, dtype=np.float64, ndmin=1))
+        return cls(*(np.atleast_1d(reals(ends, f"{name} bounds")) for name, ends in (("low", low), ("high", high))))
 
     def __post_init__(self) -> None:
         if self.low.ndim != 1 or self.low.shape != self.high.shape or not len(self.low):

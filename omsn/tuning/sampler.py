@@ -18,14 +18,13 @@ have a natural scale (numbers of about 1 are added to coordinates) and draw towa
 
 from __future__ import annotations
 
+import bisect
 import heapq
 import logging
 import math
-import operator
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -36,7 +35,14 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from omsn.errors import ConfigError, InputError
-from omsn.tuning.gazelle import OPERATORS, GazelleSettings, offspring, starting_herd
+from omsn.tuning.gazelle import (
+    OPERATORS,
+    GazelleSettings,
+    checked_seed,
+    checked_settings,
+    offspring,
+    starting_herd,
+)
 from omsn.tuning.operators import Box, Reals
 
 _LOG = logging.getLogger(__name__)
@@ -48,7 +54,6 @@ _DRAWN_INDEPENDENTLY = (
     "trial %d began when the search space did not hold %r with this range, so it is drawn independently of the others; "
     "warn_independent_sampling=False silences this"
 )
-_FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 _RELATIVE, _INDEPENDENT = 0, 1  # streams of random numbers
 _COMPLETE, _PRUNED, _UNUSABLE = 0, 1, 2  # groups of trials, better ones first
 
@@ -58,21 +63,50 @@ class Evaluation:
     """One finished trial as the optimizer sees it.
 
     Attributes:
+        number: of the trial.
         rank: group and loss, which decide its place in the herd; lower is better.
-        point: (D,) coordinates; None where the trial does not hold the searched parameters.
+        point: (D,) coordinates.
     """
 
+    number: int
     rank: tuple[int, float]
-    point: tuple[float, ...] | None
+    point: tuple[float, ...]
 
 
 @dataclass(frozen=True, eq=False)
 class _Seen:
-    """The evaluations of the trials last read, for one search space."""
+    """What was read of a study, for one search space; it holds for as long as ``last`` is where it was.
+
+    A trial that has finished never changes, and none comes before it that was not there: the trials up to ``last``
+    are those that were read, and only the open ones can have become anything else.
+
+    Attributes:
+        space: the parameters searched.
+        last: the last trial that had finished; None before any had.
+        n_read: trials up to and with that one.
+        open: which of those had not finished.
+        evaluations: what had, and holds the parameters, in the order of the trials' numbers.
+    """
 
     space: Space
-    trials: list[FrozenTrial]
-    evaluations: list[Evaluation]
+    last: FrozenTrial | None = None
+    n_read: int = 0
+    open: tuple[int, ...] = ()
+    evaluations: tuple[Evaluation, ...] = ()
+
+    def holds(self, space: Space, trials: Sequence[FrozenTrial]) -> bool:
+        """Whether these trials of this space are the ones that were read, and perhaps more."""
+        there = trials[self.n_read - 1] if 0 < self.n_read <= len(trials) else None
+        return self.space == space and there is self.last
+
+
+@dataclass(frozen=True, eq=False)
+class _Selected:
+    """The best of the first evaluations, for as long as the last of those is where it was."""
+
+    last: Evaluation
+    count: int
+    herd: Reals
 
 
 class GazelleSampler(BaseSampler):
@@ -97,7 +131,7 @@ class GazelleSampler(BaseSampler):
         warn_independent_sampling: log a warning the first time that this happens to a parameter.
 
     Raises:
-        ConfigError: the seed is negative.
+        ConfigError: the seed, the settings or the search space is of another kind, or the seed negative.
 
     Example:
         >>> import optuna
@@ -118,17 +152,16 @@ class GazelleSampler(BaseSampler):
         independent_sampler: BaseSampler | None = None,
         warn_independent_sampling: bool = True,
     ) -> None:
-        if seed is not None and seed < 0:
-            raise ConfigError(f"seed of GazelleSampler: got {seed}, expected 0 or above, or None for a random one")
-        self._settings = settings or GazelleSettings()
-        self._seed = int(np.random.default_rng().integers(2**63)) if seed is None else seed
-        self._declared = None if search_space is None else dict(sorted(search_space.items()))
+        self._settings = checked_settings(settings, "GazelleSampler")
+        given = checked_seed(seed, "GazelleSampler")
+        self._seed = int(np.random.default_rng().integers(2**63)) if given is None else given
+        self._declared = None if search_space is None else _checked_space(search_space)
         self._independent_sampler = independent_sampler
         self._warn_independent_sampling = warn_independent_sampling
         self._warned: set[str] = set()
         self._common_space = IntersectionSearchSpace()
-        self._seen = _Seen({}, [], [])  # these two only save time; all they hold is in the study too
-        self._selected: tuple[list[Evaluation], Reals] = ([], np.empty((0, 0)))
+        self._seen = _Seen({})  # these two only save time; all they hold is in the study too
+        self._selected: _Selected | None = None
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> Space:
         """The declared space, or what all complete trials have in common; parameters of one value left out."""
@@ -181,14 +214,14 @@ class GazelleSampler(BaseSampler):
         if self._independent_sampler is not None:
             self._independent_sampler.after_trial(study, trial, state, values)
 
-    def _candidate(self, number: int, n_dims: int, evaluations: list[Evaluation]) -> Reals:
+    def _candidate(self, number: int, n_dims: int, evaluations: Sequence[Evaluation]) -> Reals:
         box = Box(np.full(n_dims, -HALF_WIDTH), np.full(n_dims, HALF_WIDTH))
         n_herd, n_iterations = self._settings.population, self._settings.iterations
         n_offspring = n_herd * len(OPERATORS)
         if len(evaluations) < n_herd:
             return starting_herd(box, 1, self._generator(_RELATIVE, 0, number)).ravel()
         past = (len(evaluations) - n_herd) // n_offspring  # iterations completed
-        herd = self._herd(evaluations[: n_herd + n_offspring * past])
+        herd = self._herd(evaluations, n_herd + n_offspring * past)
         male = herd[0] if self._settings.best_update == "iteration" else _best(evaluations, 1)[0]
         turn, of_four = divmod(number, len(OPERATORS))
         rows, progress = slice(turn % n_herd, turn % n_herd + 1), min(past + 1, n_iterations) / n_iterations
@@ -196,26 +229,33 @@ class GazelleSampler(BaseSampler):
         candidate: Reals = offspring(herd, male, box, self._settings, progress, generator, rows)[of_four]
         return candidate
 
-    def _evaluations(self, study: Study, space: Space) -> list[Evaluation]:
+    def _evaluations(self, study: Study, space: Space) -> tuple[Evaluation, ...]:
         """Finished trials that hold the parameters of the space, in the order of their numbers."""
-        trials = study.get_trials(deepcopy=False, states=_FINISHED)
-        seen = self._seen if self._seen.space == space else _Seen(dict(space), [], [])
-        n_same = sum(1 for _ in takewhile(bool, map(operator.is_, seen.trials, trials)))
-        for trial in trials[n_same:]:
+        trials = study.get_trials(deepcopy=False)
+        seen = self._seen if self._seen.holds(space, trials) else _Seen(dict(space))
+        unread = (*seen.open, *range(seen.n_read, len(trials)))
+        finished = [place for place in unread if trials[place].state.is_finished()]
+        if not finished:
+            return seen.evaluations
+        evaluations = list(seen.evaluations)
+        for trial in (trials[place] for place in finished):
             if self._declared is not None and trial.state == TrialState.COMPLETE:
                 _check_declared(self._declared, trial)
-        newer = [_evaluation(trial, space, study.direction) for trial in trials[n_same:]]
-        evaluations = seen.evaluations[:n_same] + newer
-        self._seen = _Seen(seen.space, trials, evaluations)  # replaced, never changed: threads may share it
-        return [one for one in evaluations if one.point is not None]
+            if all(trial.distributions.get(name) == distribution for name, distribution in space.items()):
+                bisect.insort(evaluations, _evaluation(trial, space, study.direction), key=lambda one: one.number)
+        n_read = max(seen.n_read, finished[-1] + 1)
+        still_open = tuple(sorted({place for place in unread if place < n_read}.difference(finished)))
+        # Replaced, never changed: threads may share it.
+        self._seen = _Seen(seen.space, trials[n_read - 1], n_read, still_open, tuple(evaluations))
+        return self._seen.evaluations
 
-    def _herd(self, evaluations: list[Evaluation]) -> Reals:
-        """The best N of the evaluations, best first: (N, D)."""
-        selected_from, herd = self._selected
-        if selected_from != evaluations:
-            herd = _best(evaluations, self._settings.population)
-            self._selected = (evaluations, herd)
-        return herd
+    def _herd(self, evaluations: Sequence[Evaluation], count: int) -> Reals:
+        """The best N of the first evaluations, best first: (N, D)."""
+        last, selected = evaluations[count - 1], self._selected
+        if selected is None or selected.last is not last or selected.count != count:
+            selected = _Selected(last, count, _best(evaluations[:count], self._settings.population))
+            self._selected = selected
+        return selected.herd
 
     def _generator(self, *key: int) -> np.random.Generator:
         return np.random.default_rng([self._seed, *key])
@@ -229,15 +269,12 @@ class GazelleSampler(BaseSampler):
 
 
 def _evaluation(trial: FrozenTrial, space: Space, direction: StudyDirection) -> Evaluation:
-    point = None
-    if all(trial.distributions.get(name) == distribution for name, distribution in space.items()):
-        shares = (share_of(trial.params[name], distribution) for name, distribution in space.items())
-        point = tuple((2 * share - 1) * HALF_WIDTH for share in shares)
+    shares = (share_of(trial.params[name], distribution) for name, distribution in space.items())
+    point = tuple((2 * share - 1) * HALF_WIDTH for share in shares)
     group, value = _measured(trial)
     if not math.isfinite(value):
-        return Evaluation((_UNUSABLE, 0.0), point)
-    loss = value if direction == StudyDirection.MINIMIZE else -value
-    return Evaluation((group, loss), point)
+        return Evaluation(trial.number, (_UNUSABLE, 0.0), point)
+    return Evaluation(trial.number, (group, value if direction == StudyDirection.MINIMIZE else -value), point)
 
 
 def _measured(trial: FrozenTrial) -> tuple[int, float]:
@@ -260,6 +297,18 @@ def _check_single_objective(study: Study) -> None:
             f"GazelleSampler: the study has {len(study.directions)} objectives, expected one; "
             "use a multi-objective sampler such as NSGAIISampler"
         )
+
+
+def _checked_space(space: object) -> Space:
+    """A declared search space, by name."""
+    named = space if isinstance(space, Mapping) else {}
+    fits = all(isinstance(name, str) and isinstance(one, BaseDistribution) for name, one in named.items())
+    if not isinstance(space, Mapping) or not fits:
+        raise ConfigError(
+            f"search_space of GazelleSampler: got {space!r}, expected names and distributions of Optuna, "
+            "such as {'x': FloatDistribution(0, 1)}"
+        )
+    return dict(sorted(named.items()))
 
 
 def _check_declared(space: Space, trial: FrozenTrial) -> None:

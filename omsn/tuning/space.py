@@ -38,17 +38,20 @@ class Dimension:
 
 
 def dimensions(settings: Sequence[str]) -> tuple[Dimension, ...]:
-    """The axes of a search over these settings.
+    """The axes of a search over these settings; spaces around their names do not matter.
 
     Raises:
         ConfigError: none or one twice is named, or one that has no range to vary in; the message names those that do.
     """
     known = {dimension.setting: dimension for dimension in tunable_settings()}
-    unknown = [setting for setting in settings if setting not in known]
-    if unknown or not settings or len(set(settings)) < len(settings):
-        problem = f"cannot search over {', '.join(unknown)}" if unknown else f"got {', '.join(settings) or 'none'}"
+    names = [setting.strip() for setting in settings]
+    unknown = [name for name in names if name not in known]
+    if unknown or not names or len(set(names)) < len(names):
+        problem = (
+            f"cannot search over {', '.join(map(repr, unknown))}" if unknown else f"got {', '.join(names) or 'none'}"
+        )
         raise ConfigError(f"search: {problem}; expected one or more different ones of {', '.join(known)}")
-    return tuple(known[setting] for setting in settings)
+    return tuple(known[name] for name in names)
 
 
 def tunable_settings() -> Iterator[Dimension]:

@@ -10,6 +10,7 @@ from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState, create_trial
+from sqlalchemy.exc import SQLAlchemyError
 
 from omsn.errors import ConfigError
 from omsn.tuning.study import Tried
@@ -17,6 +18,8 @@ from omsn.tuning.study import Tried
 JOURNAL = "journal:"
 PURPOSE = "omsn"
 """The attribute of a study that tells which search it holds."""
+PACKAGES = {"psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient"}
+"""What to install for a module that talks to a database, where its name is another one."""
 
 
 def open_study(storage: str, name: str, purpose: dict[str, Any]) -> optuna.Study:
@@ -34,7 +37,9 @@ def open_study(storage: str, name: str, purpose: dict[str, Any]) -> optuna.Study
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # it tells of every study it makes
     try:
         study = optuna.create_study(storage=_storage(storage), study_name=name, load_if_exists=True)
-    except Exception as error:  # SQLAlchemy, its drivers and Optuna raise errors of their own for a name they dislike
+    except ImportError as error:
+        raise ConfigError(f"--storage {storage}: cannot be opened; {_missing_driver(error)}") from error
+    except (SQLAlchemyError, OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
         raise ConfigError(
             f"--storage {storage}: cannot be opened ({str(error).splitlines()[0]}); "
             "expected journal:FILE, or a database such as sqlite:///FILE"
@@ -72,6 +77,15 @@ def _trial(tried: Tried, index: int, axes: dict[str, BaseDistribution]) -> Froze
         distributions=axes,
         user_attrs={"iteration": int(tried.iterations[index])},
     )
+
+
+def _missing_driver(error: ImportError) -> str:
+    """What to do about it; Optuna's own error does not tell which module it is, the one behind it does."""
+    behind = error.__cause__ if isinstance(error.__cause__, ImportError) else error
+    if behind.name is None:
+        return str(behind)
+    package = PACKAGES.get(behind.name, behind.name)
+    return f"the module {behind.name} that talks to this database is missing: pip install '{package}'"
 
 
 def _storage(storage: str) -> BaseStorage | str:

@@ -31,7 +31,7 @@ from omsn.tuning.fitness import (
     fused_maps,
     load_fused,
     save_fused,
-    searchable,
+    usual_settings,
 )
 from omsn.tuning.gazelle import GazelleSettings
 from omsn.tuning.space import dimensions
@@ -113,7 +113,8 @@ def tune(
         InputError: too few speakers to keep any out; no candidate has a finite loss, or no finalist under all seeds.
     """
     torch.set_num_threads(1)
-    axes = dimensions(searchable(search.settings))
+    axes = dimensions(search.settings)
+    search = replace(search, settings=tuple(axis.setting for axis in axes))
     features, seed = load_features(plan.cache), plan.seeds[0]
     check_features(plan, features)
     claim(run, plan, features)
@@ -226,9 +227,7 @@ def _facts(plan: Plan, search: Search, tried: Tried, usual: float, finals: Final
         "unusable": int((~np.isfinite(tried.losses)).sum()),
         "found": tried.settings(tried.best if finals is None else finals.winner),
         "loss": float(tried.losses[tried.best]),
-        "usual": {
-            name: value for name, value in flat_settings(to_dict(plan.config)).items() if name in search.settings
-        },
+        "usual": {axis.setting: usual_settings(plan.config)[axis.setting] for axis in tried.axes},
         "usual_loss": usual,
         "finalists": None if finals is None else finals.facts(tried),
     }

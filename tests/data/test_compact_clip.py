@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from made_media import RATE_HZ, tone, write_media
+from made_media import RATE_HZ, shifted, tone, write_media
 from made_portraits import moving_face, nobody, write_face_film
 
 from omsn.config import PipelineConfig
@@ -85,6 +85,22 @@ def test_sound_that_mp4_cannot_hold_lies_beside_the_film_without_loss(tmp_path: 
     assert (Path(copy.video).name, Path(copy.audio).name) == ("a.mp4", "a.flac")
     assert not probe(copy.video).has_audio
     np.testing.assert_array_equal(read_sound(copy.audio, RATE_HZ).samples, read_sound(clip.audio, RATE_HZ).samples)
+
+
+@pytest.mark.parametrize(
+    ("codec", "first_s", "names"), [("aac", 0.4, {"a.mp4"}), ("pcm_s16le", 0, {"a.mp4", "a.flac"})]
+)
+def test_a_picture_that_starts_late_stays_in_step(tmp_path: Path, codec: str, first_s: float, names: set[str]) -> None:
+    """As late as before with the sound in the film; without it, both start with the first picture."""
+    film = write_face_film(tmp_path / "b.mkv", codec=codec).video
+    (tmp_path / "corpus").mkdir()
+    late = str(shifted(Path(film), tmp_path / "corpus" / "a.mkv", "video", 0.4))
+    copy = copied(Clip("a", "", "sad", audio=late, video=late), tmp_path / "corpus")
+    assert {Path(copy.audio).name, Path(copy.video).name} == names
+    assert next(read_frames(copy.video)).time_s == pytest.approx(first_s, abs=2e-3)
+    lost_s = next(read_frames(late)).time_s - first_s
+    expected = read_sound(late, RATE_HZ).duration_s - lost_s
+    assert read_sound(copy.audio, RATE_HZ).duration_s == pytest.approx(expected, abs=2e-3)
 
 
 def test_sound_files_become_flac_or_stay_byte_for_byte(tmp_path: Path) -> None:

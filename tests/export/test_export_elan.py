@@ -18,7 +18,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from omsn.export.elan import SCHEMA_LOCATION, write_eaf
-from omsn.export.segments import segments
 from omsn.labels import RAVDESS_EMOTIONS, LabelSet
 from omsn.types import Prediction, Window
 
@@ -117,23 +116,32 @@ def test_no_windows_give_a_document_without_tiers(tmp_path: Path) -> None:
 def test_two_faces(tmp_path: Path) -> None:
     windows = (
         Window(0.0, 4.0, (0.13, 0.87), ("audio", "video")),
-        Window(1.0, 2.0, (0.5, 0.5), ("video",), 1),
+        Window(1.0, 2.0, (0.5, 0.5), ("video",), 1, True),
         Window(2.0, 6.0, (1.0, 0.0), ("audio",)),
     )
     document = written(Prediction("a.mp4", LABELS, windows), tmp_path / "a.eaf")
     check_schema(document)
     tiers = {tier.get("TIER_ID"): tier for tier in document.findall("TIER")}
-    assert list(tiers) == ["emotion track 0", "probability track 0", "emotion track 1", "probability track 1"]
-    assert aligned(document, "emotion track 0") == [(0, 2000, "happy"), (2000, 6000, "calm")]
-    assert aligned(document, "emotion track 1") == [(1000, 2000, "calm")]
-    assert tiers["probability track 0"].get("PARENT_REF") == "emotion track 0"
-    emotions = [element.get("ANNOTATION_ID") for element in tiers["emotion track 0"].iter("ALIGNABLE_ANNOTATION")]
+    assert list(tiers) == [f"{kind} face {face}" for face in (0, 1) for kind in ("emotion", "probability", "speaking")]
+    assert aligned(document, "emotion face 0") == [(0, 2000, "happy"), (2000, 6000, "calm")]
+    assert aligned(document, "emotion face 1") == [(1000, 2000, "calm")]
+    assert tiers["probability face 0"].get("PARENT_REF") == "emotion face 0"
+    emotions = [element.get("ANNOTATION_ID") for element in tiers["emotion face 0"].iter("ALIGNABLE_ANNOTATION")]
     shares = [
         (element.get("ANNOTATION_REF"), element.findtext("ANNOTATION_VALUE"))
-        for element in tiers["probability track 0"].iter("REF_ANNOTATION")
+        for element in tiers["probability face 0"].iter("REF_ANNOTATION")
     ]
     assert shares == list(zip(emotions, ["0.870", "0.782"], strict=True))
-    assert document.findtext("HEADER/PROPERTY[@NAME='lastUsedAnnotationId']") == "6"
+    assert [element.get("ANNOTATION_REF") for element in tiers["speaking face 1"].iter("REF_ANNOTATION")] == ["a2"]
+    assert [value.text for value in tiers["speaking face 1"].iter("ANNOTATION_VALUE")] == ["speaks"]
+    assert list(tiers["speaking face 0"]) == []
+    assert document.findtext("HEADER/PROPERTY[@NAME='lastUsedAnnotationId']") == "9"
+
+
+def test_one_face_has_no_tier_that_tells_who_speaks(tmp_path: Path) -> None:
+    document = written(Prediction("a.mp4", LABELS, (Window(0.0, 1.0, (0.2, 0.8), ()),)), tmp_path / "a.eaf")
+    assert [tier.get("TIER_ID") for tier in document.findall("TIER")] == ["emotion face 0", "probability face 0"]
+    assert document.findtext("HEADER/PROPERTY[@NAME='lastUsedAnnotationId']") == "2"
 
 
 def test_the_annotated_label_is_the_vocabularys(tmp_path: Path) -> None:
@@ -201,6 +209,6 @@ def test_documents_are_valid_whatever_the_windows_and_names(
     times = [int(slot.get("TIME_VALUE", "")) for slot in document.iter("TIME_SLOT")]
     assert times == sorted(times)
     for track in {window.track for window in windows}:
-        spans_ms = [(start, end) for start, end, _ in aligned(document, f"emotion track {track}")]
-        assert spans_ms == [(cue.start_ms, cue.end_ms) for cue in segments(prediction) if cue.track == track]
+        spans_ms = [(start, end) for start, end, _ in aligned(document, f"emotion face {track}")]
+        assert spans_ms == [(cue.start_ms, cue.end_ms) for cue in prediction.segments() if cue.track == track]
         assert all(before[1] <= after[0] for before, after in pairwise(spans_ms))

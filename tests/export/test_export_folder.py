@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import os
 from pathlib import Path, PurePath
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from omsn.errors import InputError
 from omsn.export.folder import FAILURES_NAME, INDEX_NAME, AnswerFolder, places_of
-from omsn.export.formats import parse_formats
+from omsn.export.formats import Format, parse_formats
 from omsn.labels import LabelSet
 from omsn.media.find import MediaFile, find_media
 from omsn.types import Prediction, Window
@@ -167,6 +168,42 @@ def test_failures_are_a_table_that_the_next_run_replaces(tmp_path: Path) -> None
     folder.write_failures([])
     assert not (tmp_path / FAILURES_NAME).exists()
     folder.write_failures([])
+
+
+@pytest.mark.parametrize("told", [None, "file:{folder}/.a.mp4.json.1.part"], ids=["no name", "a temporary name"])
+def test_a_refusal_names_the_output_and_not_what_is_temporary(
+    film: MediaFile, tmp_path: Path, told: str | None
+) -> None:
+    def write(_: Prediction, path: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", told and told.format(folder=path.parent))
+
+    folder = AnswerFolder(tmp_path / "out", [film], [Format(".json", write)], MADE_BY)
+    folder.begin([film])
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        folder.write(film, PREDICTION)
+    assert caught.value.filename == str(tmp_path / "out" / "a.mp4.json")
+
+
+def test_an_index_that_cannot_be_added_to_is_named(film: MediaFile, tmp_path: Path) -> None:
+    folder = opened(tmp_path / "out", film)
+    folder.begin([film])
+    (tmp_path / "out" / INDEX_NAME).unlink()
+    (tmp_path / "out" / INDEX_NAME).symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        folder.write(film, PREDICTION)
+    assert caught.value.filename == str(tmp_path / "out" / INDEX_NAME)
+
+
+def test_a_file_in_the_way_of_a_folder_is_named_itself(tmp_path: Path) -> None:
+    (tmp_path / "films" / "1").mkdir(parents=True)
+    (tmp_path / "films" / "1" / "a.mp4").write_bytes(b"film")
+    film = MediaFile(tmp_path / "films" / "1" / "a.mp4", PurePath("1/a.mp4"))
+    folder = opened(tmp_path / "out", film)
+    folder.begin([film])
+    (tmp_path / "out" / "1").write_bytes(b"kept")
+    with pytest.raises(FileExistsError) as caught:
+        folder.write(film, PREDICTION)
+    assert caught.value.filename == str(tmp_path / "out" / "1")
 
 
 def test_any_name_comes_back_from_the_index(tmp_path: Path) -> None:

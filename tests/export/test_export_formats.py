@@ -50,7 +50,13 @@ def test_names_with_commas_between() -> None:
     assert parse_formats(" eaf, eaf ,") == (FORMATS["eaf"],)
 
 
-@pytest.mark.parametrize(("text", "got"), [("", "none"), (" , ", "none"), ("json,vtt,CSV", "'vtt', 'CSV'")])
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_suffix_stands_for_its_format(name: str) -> None:
+    suffix = FORMATS[name].suffix
+    assert parse_formats(f"{suffix},{name},{suffix.removeprefix('.')}") == (FORMATS[name],)
+
+
+@pytest.mark.parametrize(("text", "got"), [("", "none"), (" , ", "none"), ("json,doc,CSV,doc", "'doc', 'CSV'")])
 def test_unknown_names(text: str, got: str) -> None:
     with pytest.raises(
         InputError, match=re.escape(f"got {got}, expected one or more of json, csv, webvtt, srt, eaf, overlay")

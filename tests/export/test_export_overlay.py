@@ -89,6 +89,22 @@ def test_two_faces_have_two_labels_and_a_tiny_picture_has_room_for_none() -> Non
     assert answer(*windows).paint(GREY[:16, :16], 0.5).shape == (16, 16, 3)
 
 
+def test_the_face_that_speaks_has_a_longer_label() -> None:
+    widths = []
+    for speaking in (False, True):
+        windows = (Window(0.0, 1.0, (0.0, 1.0), ("audio",), 0, speaking), Window(3.0, 4.0, (1.0, 0.0), (), 1))
+        picture = answer(*windows).paint(GREY, 0.5)
+        widths.append(int((picture != GREY).any(axis=(0, 2)).sum()))
+    assert widths[0] < widths[1]
+
+
+def test_letters_that_no_font_has_are_drawn_without_a_word(recwarn: pytest.WarningsRecorder) -> None:
+    labels = LabelSet(("\U00016a40$", "happy"))
+    painter = Painter(Prediction("a.mp4", labels, (Window(0.0, 1.0, (1.0, 0.0), ()),)))
+    assert (painter.paint(GREY, 0.5) != GREY).any()
+    assert not recwarn.list
+
+
 def test_a_film_keeps_its_sound_and_its_times(tmp_path: Path) -> None:
     film = film_with_tone(tmp_path)
     window = Window(0.0, 1.0, (0.0, 1.0), ("audio",), path=path_of_a_face(0.0, 0.5, 1.0))
@@ -103,9 +119,9 @@ def test_a_film_keeps_its_sound_and_its_times(tmp_path: Path) -> None:
 
 def test_a_sound_becomes_a_film_of_its_answers(tmp_path: Path) -> None:
     film_with_tone(tmp_path)
-    prediction = Prediction(str(tmp_path / "tone.m4a"), LABELS, (Window(0.0, 1.0, (0.0, 1.0), ("audio",)),))
+    prediction = Prediction(str(tmp_path / "tone.m4a"), LABELS, (Window(0.0, 0.5, (0.0, 1.0), ("audio",)),))
     write_overlay(prediction, tmp_path / "b.mp4")
-    assert len(list(read_frames(tmp_path / "b.mp4"))) == 11
+    assert len(list(read_frames(tmp_path / "b.mp4"))) == 10
     assert read_sound(tmp_path / "b.mp4", 16000).samples.any()
 
 

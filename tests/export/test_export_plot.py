@@ -7,10 +7,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from matplotlib.colors import to_hex
+from matplotlib.colors import to_hex, to_rgb
 
-from omsn.export.palette import colours_of
-from omsn.export.plot import DPI, WIDTH_IN, draw, write_plot
+from omsn.export.palette import NAMED, colours_of
+from omsn.export.plot import DPI, HEAT, INK, WIDTH_IN, draw, ink_on, write_plot
 from omsn.labels import RAVDESS_EMOTIONS, LabelSet
 from omsn.types import Prediction, Window
 
@@ -51,6 +51,38 @@ def test_the_strip_shows_segments_and_the_table_shows_means() -> None:
 def test_each_face_has_its_panels() -> None:
     figure = draw(Prediction("a.mp4", RAVDESS_EMOTIONS, (*several(3), *several(3, track=4))))
     assert [axes.get_title("left") for axes in figure.axes] == ["face 0", "", "face 4", ""]
+
+
+def test_the_title_of_a_face_tells_how_much_it_speaks() -> None:
+    windows = (
+        Window(0.0, 1.0, SHARES, (), 0, True),
+        Window(1.0, 4.0, SHARES[1:] + SHARES[:1], ()),
+        *several(1, track=4),
+    )
+    figure = draw(Prediction("a.mp4", RAVDESS_EMOTIONS, windows))
+    assert [axes.get_title("left") for axes in figure.axes][::2] == ["face 0, speaks for 25 % of its time", "face 4"]
+
+
+def test_letters_that_no_font_has_are_drawn_without_a_word(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    write_plot(Prediction("怒り \U00016a40.mp4", RAVDESS_EMOTIONS, several(1)), tmp_path / "a.png")
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize("ground", [*(HEAT(k / 20)[:3] for k in range(21)), *map(to_rgb, NAMED.values())])
+def test_what_is_written_on_a_colour_can_be_read(ground: tuple[float, float, float]) -> None:
+    """4.5 is what WCAG asks of text; colours in the middle reach a little less with the better of two inks."""
+
+    def luminance(colour: tuple[float, float, float]) -> float:
+        parts = np.array(colour)
+        return float(
+            np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4) @ [0.2126, 0.7152, 0.0722]
+        )
+
+    def contrast(ink: str) -> float:
+        dark, light = sorted((luminance(ground), luminance(to_rgb(ink))))
+        return (light + 0.05) / (dark + 0.05)
+
+    assert contrast(ink_on(ground)) == max(contrast(INK), contrast("white")) > 3.9
 
 
 def test_a_colour_for_every_label_whatever_their_number() -> None:

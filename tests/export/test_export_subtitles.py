@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omsn.export.segments import segments
 from omsn.export.subtitles import write_srt, write_webvtt
 from omsn.labels import LabelSet
 from omsn.types import Prediction, Window
@@ -18,7 +17,7 @@ LABELS = LabelSet(("calm", "happy"))
 ONE_FACE = Prediction(
     "my clip.mp4", LABELS, (Window(0.0, 4.0, (0.13, 0.87), ("audio",)), Window(2.0, 3723.004, (1.0, 0.0), ("audio",)))
 )
-TWO_FACES = Prediction("a.mp4", LABELS, (*ONE_FACE.windows, Window(1.0, 2.0, (0.5, 0.5), ("video",), 1)))
+TWO_FACES = Prediction("a.mp4", LABELS, (*ONE_FACE.windows, Window(1.0, 2.0, (0.5, 0.5), ("video",), 1, True)))
 ODD = Prediction("<b>&-->\n\nc.mp4", LabelSet(("<b>&-->\n\nx",)), (Window(0.0, 1.0, (1.0,), ()),))
 
 WEBVTT_CUE = re.compile(
@@ -60,7 +59,7 @@ def test_srt_of_one_face(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("write", "line"), [(write_webvtt, "<v track {}>{}</v>"), (write_srt, "track {}: {}")], ids=["webvtt", "srt"]
+    ("write", "line"), [(write_webvtt, "<v face {}>{}</v>"), (write_srt, "face {}: {}")], ids=["webvtt", "srt"]
 )
 def test_ffmpeg_reads_every_cue_of_two_faces(
     tmp_path: Path, write: Callable[[Prediction, Path], None], line: str
@@ -69,7 +68,7 @@ def test_ffmpeg_reads_every_cue_of_two_faces(
     write(TWO_FACES, path)
     assert packets(path) == [
         (0, 2000, line.format(0, "happy 87 %")),
-        (1000, 2000, line.format(1, "calm 50 %")),
+        (1000, 2000, line.format(1, "calm 50 %, speaks")),
         (2000, 3723004, line.format(0, "calm 100 %")),
     ]
 
@@ -113,5 +112,5 @@ def test_webvtt_is_well_formed_whatever_the_names(
         tuple((int(h) * 60 + int(m)) * 60_000 + int(s) * 1000 + int(ms) for h, m, s, ms in (cue[:4], cue[4:8]))
         for cue in found
     ]
-    assert times == [(cue.start_ms, cue.end_ms) for cue in segments(prediction)]
+    assert times == [(cue.start_ms, cue.end_ms) for cue in prediction.segments()]
     assert not any("-->" in cue[8] or "\r" in cue[8] for cue in found)

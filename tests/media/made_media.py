@@ -85,6 +85,20 @@ def sound_packets(
     return packets + stream.encode(None)
 
 
+def shifted(source: Path, target: Path, kind: str, by_s: float, from_s: float = 0.0) -> Path:
+    """Copy a file with the packets of one track, from a time on, that much later."""
+    with av.open(str(source)) as reader, av.open(str(target), "w") as writer:
+        copies = {stream.index: writer.add_stream_from_template(stream) for stream in reader.streams}
+        for packet in reader.demux():
+            if packet.dts is None or packet.pts is None:
+                continue
+            if packet.stream.type == kind and packet.pts * packet.time_base >= from_s:
+                packet.pts, packet.dts = (stamp + round(by_s / packet.time_base) for stamp in (packet.pts, packet.dts))
+            packet.stream = copies[packet.stream.index]
+            writer.mux(packet)
+    return target
+
+
 def cut_short(path: Path, share: float = 0.6) -> Path:
     """Keep the first part of a file, as a broken copy does."""
     contents = path.read_bytes()

@@ -9,7 +9,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from made_media import cut_short, grey_levels, tone, write_media
+from made_media import cut_short, grey_levels, shifted, tone, write_media
 
 from omsn.errors import MediaError
 from omsn.media.container import MAX_JUMP_S, check_jump, check_readable, open_container, riff_share
@@ -66,32 +66,25 @@ def test_time_may_not_jump_by_hours() -> None:
         check_jump("a.mp4", 1.0, 9999.0)
 
 
-def _shift(source: Path, target: Path, kind: str, from_s: float, by_s: float) -> Path:
-    """Copy a file with the packets of one track from a time on that much later."""
-    with av.open(str(source)) as reader, av.open(str(target), "w") as writer:
-        copies = {stream.index: writer.add_stream_from_template(stream) for stream in reader.streams}
-        for packet in reader.demux():
-            if packet.dts is None or packet.pts is None:
-                continue
-            if packet.stream.type == kind and packet.pts * packet.time_base >= from_s:
-                packet.pts, packet.dts = (stamp + round(by_s / packet.time_base) for stamp in (packet.pts, packet.dts))
-            packet.stream = copies[packet.stream.index]
-            writer.mux(packet)
-    return target
-
-
 @pytest.mark.parametrize("from_s", [0.0, 0.5])
 def test_sound_that_jumps_by_hours_is_refused_before_it_becomes_silence(tmp_path: Path, from_s: float) -> None:
     path = write_media(tmp_path / "a.mkv", tone(1.0), grey_levels(25), codec="pcm_s16le")
-    far = _shift(path, tmp_path / "far.mkv", "audio", from_s, 40 * MAX_JUMP_S)
+    far = shifted(path, tmp_path / "far.mkv", "audio", 40 * MAX_JUMP_S, from_s)
     with pytest.raises(MediaError, match=r"far\.mkv: the time stamps jump from [0-9.]+ s to 14400\d\.\d\d s"):
         read_sound(far, 16000)
 
 
 def test_pictures_that_jump_by_hours_are_refused(tmp_path: Path) -> None:
     path = write_media(tmp_path / "a.mkv", tone(1.0), grey_levels(25), codec="pcm_s16le")
-    far = _shift(path, tmp_path / "far.mkv", "video", 0.5, 40 * MAX_JUMP_S)
+    far = shifted(path, tmp_path / "far.mkv", "video", 40 * MAX_JUMP_S, 0.5)
     with pytest.raises(MediaError, match=r"far\.mkv: the time stamps jump from 0\.5\d s to 14400\d\.\d\d s"):
+        list(read_frames(far))
+
+
+def test_pictures_that_begin_hours_after_the_sound_are_refused(tmp_path: Path) -> None:
+    path = write_media(tmp_path / "a.mkv", tone(1.0), grey_levels(25), codec="pcm_s16le")
+    far = shifted(path, tmp_path / "far.mkv", "video", 40 * MAX_JUMP_S)
+    with pytest.raises(MediaError, match=r"far\.mkv: the time stamps jump from 0\.00 s to 144000\.\d\d s"):
         list(read_frames(far))
 
 
@@ -126,6 +119,12 @@ def test_a_track_that_cannot_be_decoded_is_told(tmp_path: Path, fourcc: bytes, k
     message = rf"a\.mp4: its {kind} is damaged, or of a kind that cannot be read; re-encode it"
     with pytest.raises(MediaError, match=message):
         probe(path)
+
+
+def test_sound_is_read_beside_a_picture_that_cannot_be(tmp_path: Path) -> None:
+    path = write_media(tmp_path / "a.mp4", tone(0.5), grey_levels(5), codec="alac")
+    path.write_bytes(path.read_bytes().replace(b"mp4v", b"what").replace(b"esds", b"what"))
+    assert read_sound(path, 16000).duration_s == pytest.approx(0.5)
 
 
 def test_a_track_that_can_be_decoded_goes_before_one_that_cannot(tmp_path: Path) -> None:

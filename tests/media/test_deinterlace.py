@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 
-from omsn.media.deinterlace import deinterlaced
+from omsn.media.deinterlace import TimedFrame, deinterlaced
 from omsn.media.video import Image, read_frames
 
 RATE_HZ = 25
@@ -53,9 +53,13 @@ def combing(image: Image) -> float:
     return float(np.abs(np.diff(image[:, :, 1].astype(float), axis=0)).mean())
 
 
-def decoded(path: Path) -> list[tuple[float, av.VideoFrame]]:
+def timed(place: int, frame: av.VideoFrame) -> TimedFrame:
+    return TimedFrame(place / RATE_HZ, (place + 1) / RATE_HZ, frame)
+
+
+def decoded(path: Path) -> list[TimedFrame]:
     with av.open(str(path)) as container:
-        return [(number / RATE_HZ, frame) for number, frame in enumerate(container.decode(video=0))]
+        return [timed(number, frame) for number, frame in enumerate(container.decode(video=0))]
 
 
 def in_bgr(frame: av.VideoFrame) -> Image:
@@ -70,9 +74,10 @@ def test_no_pictures() -> None:
 @pytest.mark.parametrize("n_frames", [2, 12])
 def test_interlaced_pictures_are_made_whole(tmp_path: Path, coder: str, n_frames: int) -> None:
     path = write_film(tmp_path / "a.mkv", [two_fields(number) for number in range(n_frames)], coder)
-    raw = [in_bgr(frame) for _, frame in decoded(path)]
+    raw = [in_bgr(one.frame) for one in decoded(path)]
     frames = list(read_frames(path))
     np.testing.assert_allclose([frame.time_s for frame in frames], np.arange(n_frames) / RATE_HZ, atol=2e-3)
+    np.testing.assert_allclose([frame.duration_s for frame in frames], 1 / RATE_HZ, atol=2e-3)
     assert min(map(combing, raw)) > 5
     assert max(combing(frame.image) for frame in frames) < 1
 
@@ -91,21 +96,23 @@ def test_a_picture_alone_is_read(tmp_path: Path) -> None:
 
 def test_a_still_picture_stays_as_it_is(tmp_path: Path) -> None:
     path = write_film(tmp_path / "a.mp4", [bar(3)] * 6)
-    for (_, raw), frame in zip(decoded(path), read_frames(path), strict=True):
-        np.testing.assert_allclose(frame.image.astype(int), in_bgr(raw).astype(int), atol=4)
+    for raw, frame in zip(decoded(path), read_frames(path), strict=True):
+        np.testing.assert_allclose(frame.image.astype(int), in_bgr(raw.frame).astype(int), atol=4)
 
 
 def test_pictures_in_one_piece_go_by_untouched(tmp_path: Path) -> None:
     """Before the first interlaced one and after it; the times of all are kept."""
     woven = decoded(write_film(tmp_path / "a.mp4", [two_fields(number) for number in range(4)]))
-    plain = [(time_s, av.VideoFrame.from_ndarray(in_bgr(one)[..., 1], format="gray")) for time_s, one in woven]
-    assert [frame for _, frame in deinterlaced(plain)] == [frame for _, frame in plain]
-    same_size = [(time_s, one.reformat(format="yuv420p")) for time_s, one in plain]
-    mixed = [*same_size[:2], *woven[2:], *same_size[:2]]
-    times_s, frames = zip(*deinterlaced((place / RATE_HZ, one) for place, (_, one) in enumerate(mixed)), strict=True)
+    grey = [av.VideoFrame.from_ndarray(in_bgr(one.frame)[..., 1], format="gray") for one in woven]
+    plain = [one._replace(frame=frame) for one, frame in zip(woven, grey, strict=True)]
+    assert list(deinterlaced(plain)) == plain
+    same_size = [frame.reformat(format="yuv420p") for frame in grey]
+    mixed = [timed(*one) for one in enumerate([*same_size[:2], *(one.frame for one in woven[2:]), *same_size[:2]])]
+    times_s, ends_s, frames = zip(*deinterlaced(mixed), strict=True)
     np.testing.assert_allclose(times_s, np.arange(6) / RATE_HZ)
+    np.testing.assert_allclose(ends_s, np.arange(1, 7) / RATE_HZ)
     for place in (0, 1, 4, 5):
-        np.testing.assert_array_equal(in_bgr(frames[place]), in_bgr(mixed[place][1]))
+        np.testing.assert_array_equal(in_bgr(frames[place]), in_bgr(mixed[place].frame))
     assert max(combing(in_bgr(frame)) for frame in frames[2:4]) < 1
 
 
@@ -113,6 +120,6 @@ def test_pictures_may_change_their_size_part_way(tmp_path: Path) -> None:
     small = decoded(write_film(tmp_path / "a.mp4", [two_fields(number) for number in range(3)]))
     large_images = [np.repeat(two_fields(number), 2, axis=1) for number in range(3)]
     large = decoded(write_film(tmp_path / "b.mp4", large_images))
-    frames = [frame for _, frame in deinterlaced([*small, *large, *small])]
+    frames = [one.frame for one in deinterlaced([*small, *large, *small])]
     assert [frame.width for frame in frames] == [128] * 3 + [256] * 3 + [128] * 3
     assert max(combing(in_bgr(frame)) for frame in frames) < 1

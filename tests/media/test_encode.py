@@ -18,7 +18,7 @@ from omsn.media.video import Frame, read_frames
 
 
 def darker(path: Path) -> Iterator[Frame]:
-    return (Frame(frame.image // 2, frame.time_s) for frame in read_frames(path))
+    return (Frame(frame.image // 2, frame.time_s, frame.duration_s) for frame in read_frames(path))
 
 
 def test_no_pictures_are_refused_and_nothing_is_left(tmp_path: Path) -> None:
@@ -42,6 +42,7 @@ def test_pictures_change_and_sound_and_times_stay(tmp_path: Path, codec: str, so
     write_film(tmp_path / "new" / "b.mp4", source, darker(source))
     before, after = list(read_frames(source)), list(read_frames(tmp_path / "new" / "b.mp4"))
     assert [frame.time_s for frame in after] == pytest.approx([frame.time_s for frame in before], abs=1e-4)
+    assert [frame.duration_s for frame in after] == pytest.approx([frame.duration_s for frame in before], abs=1e-4)
     levels = [float(frame.image.mean()) for frame in after]
     assert levels == pytest.approx([float(frame.image.mean()) / 2 for frame in before], abs=6)
     sound, copied = read_sound(source, 48000), read_sound(tmp_path / "new" / "b.mp4", 48000)

@@ -5,7 +5,7 @@ from pathlib import Path, PurePath
 
 import pytest
 
-from omsn.media.find import Found, MediaFile, find_media
+from omsn.media.find import MEDIA_SUFFIXES, Found, MediaFile, find_media
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def test_folders_are_looked_through_and_files_taken_as_they_are(films: Path) -> 
     found = find_media([Path("k.bin"), Path("a")])
     assert paths(found) == ["k.bin", "a/b.MP4", "a/d.wav", "a/h/d.wav", "a/i.mp4/j.mp4"]
     assert [file.below.as_posix() for file in found.files] == ["k.bin", "b.MP4", "d.wav", "h/d.wav", "i.mp4/j.mp4"]
-    assert (found.failures, found.passed_over) == ((), 3)
+    assert (found.failures, found.passed_over) == ((), ("a/.e.mp4", "a/.f/g.mp4", "a/c.txt"))
 
 
 def test_hidden_files_and_any_suffix_are_taken_where_they_are_named(films: Path) -> None:
@@ -81,7 +81,7 @@ def test_names_that_stand_for_no_file_are_told(films: Path) -> None:
         [
             "no such file or folder",
             "no file of this name, and as a pattern it matches nothing",
-            "no media file in this folder; expected .avi, .flac",
+            "no media file in this folder; expected .3gp, .aac",
             "a link to a file that is not there",
             "neither a file nor a folder",
             "cannot be looked at (Not a directory)",
@@ -91,6 +91,30 @@ def test_names_that_stand_for_no_file_are_told(films: Path) -> None:
         strict=True,
     ):
         assert reason.startswith(expected)
+
+
+def test_suffixes_that_cameras_and_programs_write_are_found(films: Path) -> None:
+    names = [f"c/{number:02}{suffix.upper()}" for number, suffix in enumerate(sorted(MEDIA_SUFFIXES))]
+    (films / "c").mkdir()
+    for name in names:
+        (films / name).write_bytes(b"x")
+    assert {".mts", ".m2ts", ".ts", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".ogv", ".aac"} < MEDIA_SUFFIXES
+    assert paths(find_media([Path("c")])) == names
+
+
+def test_folders_named_like_films_are_told(films: Path) -> None:
+    (films / "a" / "h" / "empty.mov").mkdir()
+    (films / "a" / "notes.avi").mkdir()
+    (films / "a" / "notes.avi" / "n.txt").touch()
+    (films / "a" / ".hidden.mp4").mkdir()
+    (films / "a" / "link.mkv").symlink_to("h")
+    found = find_media([Path("a")])
+    assert paths(found) == ["a/b.MP4", "a/d.wav", "a/h/d.wav", "a/i.mp4/j.mp4"]
+    assert found.failures == (
+        ("a/h/empty.mov", "a folder that is named like a media file, with none below it"),
+        ("a/link.mkv", "a link to a folder, which is not followed; name it by itself"),
+        ("a/notes.avi", "a folder that is named like a media file, with none below it"),
+    )
 
 
 def test_a_link_without_its_film_is_told_in_a_folder_too(films: Path) -> None:

@@ -15,6 +15,7 @@ from made_media import cut_short, grey_levels, write_media
 
 from omsn.errors import MediaError
 from omsn.media.container import find_picture, open_container
+from omsn.media.deinterlace import TimedFrame
 from omsn.media.grid import Grid, decode_for
 from omsn.media.video import Frame, read_frames
 
@@ -58,7 +59,7 @@ def check_same(path: Path, grid: Grid) -> None:
     """The pictures at a rate are those that ``Grid.nearest`` picks of all."""
     blank = av.VideoFrame(2, 2, "gray")
     images = {frame.time_s: frame.image for frame in read_frames(path, None, grid.start_s, grid.end_s)}
-    expected = [time_s for time_s, _ in grid.nearest((time_s, blank) for time_s in images)]
+    expected = [one.time_s for one in grid.nearest(TimedFrame(time_s, time_s, blank) for time_s in images)]
     for threads in (1, 2):
         seen: list[Frame] = list(read_frames(path, grid.rate_hz, grid.start_s, grid.end_s, threads=threads))
         assert [frame.time_s for frame in seen] == expected
@@ -75,11 +76,14 @@ def test_nearest_frame_of_every_time(gaps: list[float], rate_hz: float) -> None:
     """Against brute force: the best frame of each place of the grid, whatever the frames' spacing."""
     times = np.cumsum(gaps)
     blank = av.VideoFrame(2, 2, "gray")
-    got = [time_s for time_s, _ in Grid(rate_hz).nearest([(float(time_s), blank) for time_s in times])]
+    frames = [TimedFrame(float(time_s), float(time_s) + 0.5, blank) for time_s in times]
+    seen = list(Grid(rate_hz).nearest(frames))
+    got = [one.time_s for one in seen]
     places = np.round(times * rate_hz)
     distances = np.abs(times * rate_hz - places)
     expected = [times[places == place][np.argmin(distances[places == place])] for place in np.unique(places)]
     assert got == pytest.approx(expected)
+    assert [one.end_s for one in seen] == [frames[np.flatnonzero(places == p)[-1]].end_s for p in np.unique(places)]
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts"])

@@ -3,12 +3,14 @@ from __future__ import annotations
 from fractions import Fraction
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
-from made_media import corner_mark, cut_short, grey_levels, tone, write_media
+from made_media import RATE_HZ, corner_mark, cut_short, grey_levels, shifted, tone, write_media
 
 from omsn.errors import MediaError
+from omsn.media.container import RUN_IN_S
+from omsn.media.probe import probe
+from omsn.media.sound import read_sound
 from omsn.media.video import read_frames
 
 TURNS = {  # 16.16 fixed point a, b, u, c, d, v, x, y, w of the track header's display matrix
@@ -46,6 +48,7 @@ def test_every_frame_with_its_time(tmp_path: Path) -> None:
     np.testing.assert_allclose([frame.time_s for frame in frames], np.arange(30) * 1001 / 30000, atol=1e-6)
     levels = np.array([frame.image.mean() for frame in frames])
     np.testing.assert_allclose(np.diff(levels[::5]), 10, atol=5)
+    np.testing.assert_allclose([frame.duration_s for frame in frames], 1001 / 30000, atol=1e-4)
     assert frames[0].image.shape == (48, 64, 3)
     assert frames[0].image.dtype == np.uint8
 
@@ -78,25 +81,25 @@ def test_rate_picks_frames_near_a_grid(tmp_path: Path, rate_hz: float, expected:
         assert off_grid[:-1].max() <= 0.02 + 1e-9  # the last frame may stand for a time just after the end
 
 
-def test_clock_starts_at_the_first_picture(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("by_s", "start_s"), [(0.4, 0.4), (RUN_IN_S + 0.01, RUN_IN_S + 0.01), (RUN_IN_S - 0.01, 0.0), (0.0, 0.0)]
+)
+def test_clock_starts_with_the_sound_where_that_is_well_before_the_picture(
+    tmp_path: Path, by_s: float, start_s: float
+) -> None:
     path = write_media(tmp_path / "a.mkv", tone(1.0), grey_levels(25), sound_start_s=0.0, codec="pcm_s16le")
-    late = tmp_path / "late.mkv"
-    _shift_picture(path, late, 0.4)
-    assert next(read_frames(late)).time_s == pytest.approx(0.0, abs=1e-3)
+    late = shifted(path, tmp_path / "late.mkv", "video", by_s)
+    assert next(read_frames(late)).time_s == pytest.approx(start_s, abs=1e-3)
+    assert probe(late).picture_start_s == pytest.approx(start_s, abs=1e-3)
+    sound = read_sound(late, RATE_HZ)
+    assert sound.start_s + sound.duration_s == pytest.approx(1.0 - by_s + start_s, abs=2e-3)
+    (part,) = read_frames(late, None, start_s + 0.5, start_s + 0.53)
+    assert part.time_s == pytest.approx(start_s + 0.52, abs=1e-3)
 
 
-def _shift_picture(source: Path, target: Path, by_s: float) -> None:
-    """Copy a file with its picture later by some seconds."""
-    with av.open(str(source)) as reader, av.open(str(target), "w") as writer:
-        copies = {stream.index: writer.add_stream_from_template(stream) for stream in reader.streams}
-        for packet in reader.demux():
-            if packet.dts is None or packet.pts is None:
-                continue
-            if packet.stream.type == "video":
-                shift = round(by_s / packet.time_base)
-                packet.pts, packet.dts = packet.pts + shift, packet.dts + shift
-            packet.stream = copies[packet.stream.index]
-            writer.mux(packet)
+def test_pictures_left_out_count_as_those_before_them(tmp_path: Path) -> None:
+    frames = list(read_frames(write_media(tmp_path / "a.mp4", images=grey_levels(50)), 5.0))
+    assert frames[-1].time_s + frames[-1].duration_s == pytest.approx(2.0, abs=1e-3)
 
 
 @pytest.mark.parametrize(("turn", "corner"), [(90, (0, 1)), (180, (1, 1)), (270, (1, 0))])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -74,3 +75,10 @@ def test_networks_side_by_side_do_not_mix() -> None:
 
     with ThreadPoolExecutor(4) as threads:
         assert all(threads.map(run, range(8)))
+
+
+def test_once_a_network_is_loaded_no_other_one_touches_the_error_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    FaceNet(MESH)
+    with monkeypatch.context() as changed:
+        changed.delattr(os, "dup2")
+        FaceNet(DETECTOR)

@@ -161,13 +161,31 @@ def test_the_table_of_finalists(tmp_path: Path) -> None:
 def test_finalists_are_drawn_with_their_spread_and_the_winner_in_its_own_colour(tmp_path: Path) -> None:
     run = read_search(with_finals(tmp_path))
     for axes, value in zip(draw_landscape(run).axes, (0.00123, 0.25), strict=True):
-        cross, spread, ring = axes.lines  # the finalist that diverged has no mean to draw
+        cross, spread, ring = axes.lines[:3]  # the finalist that diverged has no mean to draw
         assert (cross.get_marker(), cross.get_color()) == ("x", INK)
         assert spread.get_xydata() == pytest.approx(np.array([[value, 0.3], [value, 0.8]]))
         assert ring.get_xydata() == pytest.approx(np.array([[value, 0.5]]))
         assert ring.get_color() == spread.get_color() == ORANGE
         assert axes.texts[0].get_text() == f"{value:.3g}"
         assert axes.get_ylim()[1] > 0.8
+
+
+def test_the_recipes_own_value_is_marked_where_it_is_known(tmp_path: Path) -> None:
+    path = made_up_search(tmp_path) / "search.json"
+    unknown, known = draw_landscape(read_search(tmp_path)).axes
+    assert (len(unknown.lines), len(known.lines)) == (1, 2)
+    assert np.asarray(known.lines[1].get_xdata()) == pytest.approx(0.05)
+    assert [text.get_text() for text in known.texts] == ["0.25", "the recipe's own"]
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"usual": {RATE: 0.002, DECAY: 0.05}}))
+    rate, _ = draw_landscape(read_search(tmp_path)).axes
+    assert np.asarray(rate.lines[1].get_xdata()) == pytest.approx(0.002)
+
+
+def test_a_value_that_a_logarithmic_axis_cannot_show_is_not_marked(tmp_path: Path) -> None:
+    path = made_up_search(tmp_path) / "search.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"usual": {RATE: 0.0, DECAY: 0.0}}))
+    rate, decay = draw_landscape(read_search(tmp_path)).axes
+    assert (len(rate.lines), len(decay.lines)) == (1, 2)
 
 
 @pytest.mark.parametrize("missing", ["search.json", "evaluations.csv"])

@@ -9,7 +9,7 @@ import torch
 from tiny_corpus import config, features
 
 from omsn.data.splits import Fold, hold_out
-from omsn.errors import ConfigError, InputError
+from omsn.errors import InputError
 from omsn.models.losses import cross_entropy
 from omsn.training.loop import fit
 from omsn.training.parts import make_parts
@@ -17,7 +17,6 @@ from omsn.training.rounds import build_network
 from omsn.tuning.fitness import (
     DROPOUT,
     LEARNING_RATE,
-    SEARCHABLE,
     WEIGHT_DECAY,
     Fitness,
     Fused,
@@ -25,7 +24,7 @@ from omsn.tuning.fitness import (
     fused_maps,
     load_fused,
     save_fused,
-    searchable,
+    usual_settings,
 )
 from omsn.tuning.space import dimensions
 
@@ -103,10 +102,15 @@ def test_candidates_take_what_no_axis_varies_from_the_settings(fused: Fused) -> 
     assert fitness.candidates(np.array([[0.2]])).learning_rates.tolist() == [0.03]
 
 
-def test_settings_that_a_short_training_cannot_judge() -> None:
-    with pytest.raises(ConfigError, match=rf"cannot judge 'training\.augment\.mixup'; .* {', '.join(SEARCHABLE)}"):
-        searchable((LEARNING_RATE, "training.augment.mixup"))
-    assert searchable(SEARCHABLE) == SEARCHABLE
+@pytest.mark.parametrize(("own", "used"), [(None, 0.004), (0.03, 0.03)])
+def test_the_usual_rate_is_the_one_that_the_classifier_learns_with(own: float | None, used: float) -> None:
+    usual = config(epochs=1)
+    training = replace(usual.training, learning_rate=0.004, classifier_learning_rate=own, weight_decay=0.2)
+    assert usual_settings(replace(usual, training=training)) == {
+        LEARNING_RATE: used,
+        WEIGHT_DECAY: 0.2,
+        DROPOUT: usual.network.classifier.dropout,
+    }
 
 
 def test_maps_come_back_from_disk(fused: Fused, tmp_path: Path) -> None:

@@ -39,6 +39,10 @@ def reals(values: ArrayLike) -> Reals:
         ([0.0], [math.nan], "got 0.0 to nan"),
         ([0.0], [math.inf], "got 0.0 to inf"),
         ([-1e308], [0.0], r"both numbers within ±1e\+100"),
+        (["a"], ["b"], r"low bounds: got \['a'\], expected numbers"),
+        ([0.0], [None, {}], r"high bounds: got \[None, {}\], expected numbers"),
+        ([[0.0], [1.0, 2.0]], [1.0], r"low bounds: got \[\[0.0\], \[1.0, 2.0\]\], expected numbers, as many in each"),
+        ([0.0], [10**400], "high bounds: got .*, expected numbers"),
     ],
 )
 def test_wrong_bounds_are_refused(low: list[Any], high: list[Any], message: str) -> None:

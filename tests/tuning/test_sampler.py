@@ -4,11 +4,13 @@ import logging
 import math
 import pickle
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import optuna
 import pytest
 from numpy.testing import assert_allclose
+from optuna.distributions import FloatDistribution
 from optuna.samplers import BaseSampler
 from optuna.testing.pytest_samplers import (
     BasicSamplerTestCase,
@@ -19,7 +21,8 @@ from optuna.trial import Trial, TrialState
 from small_study import SMALL, SPACE, bowl, new_study, params_of
 
 from omsn.errors import ConfigError, InputError
-from omsn.tuning.gazelle import GazelleSettings, Herd, offspring
+from omsn.tuning.gazelle import GazelleSettings, offspring
+from omsn.tuning.herd import Herd
 from omsn.tuning.operators import Box
 from omsn.tuning.sampler import HALF_WIDTH, GazelleSampler, share_of
 
@@ -35,9 +38,21 @@ class TestOptunasContract(BasicSamplerTestCase, RelativeSamplerTestCase, SingleO
 # ---------------------------------------------------------------- wrong input
 
 
-def test_a_negative_seed_is_refused() -> None:
-    with pytest.raises(ConfigError, match="seed of GazelleSampler: got -1, expected 0 or above"):
-        GazelleSampler(seed=-1)
+@pytest.mark.parametrize("seed", [-1, "a", 0.5, False])
+def test_a_seed_that_cannot_be_is_refused(seed: Any) -> None:
+    with pytest.raises(ConfigError, match=f"seed of GazelleSampler: got {seed!r}, expected a whole number from 0"):
+        GazelleSampler(seed=seed)
+
+
+def test_other_settings_than_the_optimizers_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"settings of GazelleSampler: got 50, expected GazelleSettings\("):
+        GazelleSampler(50)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("space", [[1], "x", {"x": (0, 1)}, {1: FloatDistribution(0, 1)}])
+def test_a_search_space_that_is_none_is_refused(space: Any) -> None:
+    with pytest.raises(ConfigError, match=r"search_space of GazelleSampler: got .*, expected names and distributions"):
+        GazelleSampler(search_space=space)
 
 
 def test_several_objectives_are_refused() -> None:

@@ -4,14 +4,23 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import optuna
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
-from optuna.study import Study
-from optuna.trial import TrialState
-from small_study import bowl, new_study, params_of
+from optuna.study import Study, StudyDirection
+from optuna.trial import FrozenTrial, Trial, TrialState
+from small_study import SMALL, SPACE, bowl, new_study, params_of
+
+from omsn.tuning import sampler
+from omsn.tuning.gazelle import GazelleSettings
+from omsn.tuning.sampler import GazelleSampler
 
 WORKER = """
 import sys, time, optuna
@@ -45,6 +54,50 @@ def start_worker(journal: Path, n_trials: int, hang_at: int = -1) -> subprocess.
 
 def load_journal(journal: Path) -> Study:
     return optuna.load_study(study_name="s", storage=JournalStorage(JournalFileBackend(str(journal))))
+
+
+@settings(max_examples=8, deadline=None)
+@given(
+    variant=st.sampled_from([SMALL, replace(SMALL, best_update="gazelle")]),
+    declared=st.booleans(),
+    steps=st.lists(st.tuples(st.booleans(), st.integers(0, 99)), min_size=60, max_size=90),
+)
+def test_what_a_sampler_remembers_changes_nothing(
+    variant: GazelleSettings, declared: bool, steps: list[tuple[bool, int]]
+) -> None:
+    """Trials that end in any order, badly or never: a sampler that has seen them all suggests what a new one does."""
+    options: dict[str, Any] = {"search_space": SPACE if declared else None, "warn_independent_sampling": False}
+    study = optuna.create_study(sampler=GazelleSampler(variant, seed=7, **options))
+    running: list[Trial] = []
+    for begin, draw in steps:
+        if begin or not running:
+            running.append(study.ask())
+            fresh, frozen = GazelleSampler(variant, seed=7, **options), study.get_trials(deepcopy=False)[-1]
+            space = fresh.infer_relative_search_space(study, frozen)
+            assert running[-1].relative_params == fresh.sample_relative(study, frozen, space)
+            bowl(running[-1])
+        elif draw % 7:
+            trial = running.pop(draw % len(running))
+            study.tell(trial, (trial.params["x"] - 1) ** 2 + trial.params["y"])
+        else:
+            study.tell(running.pop(draw % len(running)), state=TrialState.FAIL)
+
+
+def test_each_finished_trial_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many there are, and although the first never ends."""
+    read: list[int] = []
+    whole = sampler._evaluation
+
+    def counted(trial: FrozenTrial, space: sampler.Space, direction: StudyDirection) -> sampler.Evaluation:
+        read.append(trial.number)
+        return whole(trial, space, direction)
+
+    monkeypatch.setattr(sampler, "_evaluation", counted)
+    study = new_study(search_space=SPACE)
+    bowl(study.ask())
+    study.optimize(bowl, n_trials=50)
+    bowl(study.ask())
+    assert read == list(range(1, 51))
 
 
 def test_two_threads_share_a_search() -> None:

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import re
+import sqlite3
+import sys
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +17,7 @@ from optuna.trial import TrialState
 from omsn.errors import ConfigError
 from omsn.tuning.gazelle import GazelleSettings
 from omsn.tuning.space import dimensions
-from omsn.tuning.storage import add_evaluations, open_study
+from omsn.tuning.storage import _missing_driver, add_evaluations, open_study
 from omsn.tuning.study import Reals, Study, Tried
 
 AXES = dimensions(["training.classifier_learning_rate", "training.weight_decay"])
@@ -66,6 +70,47 @@ def test_a_study_that_another_program_made(tmp_path: Path) -> None:
     optuna.create_study(storage=storage, study_name="runs").optimize(lambda trial: trial.suggest_float("x", 0, 1), 1)
     with pytest.raises(ConfigError, match="another search"):
         open_study(storage, "runs", {"seed": 1})
+
+
+@pytest.mark.parametrize(
+    ("url", "module", "package"),
+    [
+        ("postgresql://me@nowhere/omsn", "psycopg", r"psycopg\[binary\]"),
+        ("postgresql+psycopg2://me@nowhere/omsn", "psycopg2", "psycopg2-binary"),
+        ("mysql://me@nowhere/omsn", "MySQLdb", "mysqlclient"),
+        ("mysql+pymysql://me@nowhere/omsn", "pymysql", "pymysql"),
+    ],
+)
+def test_a_database_whose_driver_is_not_installed(
+    monkeypatch: pytest.MonkeyPatch, url: str, module: str, package: str
+) -> None:
+    for name in ("psycopg", "psycopg2"):  # SQLAlchemy's versions differ in which of them plain postgresql means
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ConfigError) as caught:
+        open_study(url, "runs", {})
+    told = rf"the module {module}2? that talks to this database is missing: pip install '({package}|psycopg2-binary)'"
+    assert re.search(told, str(caught.value))
+
+
+def test_an_import_error_that_names_no_module() -> None:
+    assert _missing_driver(ImportError("libpq.so is of another machine")) == "libpq.so is of another machine"
+
+
+@pytest.mark.parametrize("text", ["no journal", "[1]", "{}"])
+def test_a_journal_that_is_none(tmp_path: Path, text: str) -> None:
+    (tmp_path / "search.log").write_text(f"{text}\n")
+    with pytest.raises(ConfigError, match=r"cannot be opened .* expected journal:FILE"):
+        open_study(f"journal:{tmp_path / 'search.log'}", "runs", {})
+
+
+def test_a_database_of_another_version_of_optuna(tmp_path: Path) -> None:
+    storage = f"sqlite:///{tmp_path / 'search.db'}"
+    open_study(storage, "runs", {})
+    with closing(sqlite3.connect(tmp_path / "search.db")) as database, database:
+        database.execute("update alembic_version set version_num = 'v9.9.9'")
+    with pytest.raises(ConfigError, match=r"cannot be opened \(The runtime optuna version .* is no longer compatible"):
+        open_study(storage, "runs", {})
 
 
 @pytest.mark.parametrize("storage", ["nowhere", "nothing://at/all", "journal:", "journal:/no/such/folder/file"])

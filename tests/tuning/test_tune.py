@@ -158,6 +158,13 @@ def test_another_search_in_the_same_folder(plan: Plan, run: Path) -> None:
         tune(plan, replace(SEARCH, steps=3), run, resume=True)
 
 
+def test_spaces_around_the_names_of_settings_do_not_matter(plan: Plan, run: Path) -> None:
+    tune(plan, replace(SEARCH, settings=(f" {LEARNING_RATE} ",)), run, resume=True)
+    facts = json.loads((run / "search.json").read_text())
+    assert facts["search"]["settings"] == [LEARNING_RATE]
+    assert list(facts["usual"]) == [LEARNING_RATE]
+
+
 def test_two_settings_at_once(plan: Plan, tmp_path: Path) -> None:
     facts = tune(plan, replace(SEARCH, settings=(LEARNING_RATE, WEIGHT_DECAY)), tmp_path / "two")
     assert set(facts["found"]) == {LEARNING_RATE, WEIGHT_DECAY}

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omsn.export.segments import Segment, segments, stretches
 from omsn.labels import LabelSet
+from omsn.segments import Segment, overall, stretches
 from omsn.types import Prediction, Window
 
 LABELS = LabelSet(("calm", "happy"))
@@ -20,16 +21,18 @@ def predicted(*windows: tuple[float, float, float], track: int = 0) -> Predictio
 
 
 def parts(prediction: Prediction) -> list[tuple[int, int, str, float]]:
-    return [(one.start_ms, one.end_ms, one.emotion, round(one.probability, 6)) for one in segments(prediction)]
+    return [(one.start_ms, one.end_ms, one.emotion, round(one.probability, 6)) for one in prediction.segments()]
 
 
 def test_no_windows() -> None:
-    assert segments(predicted()) == ()
-    assert list(stretches(predicted(), 0)) == []
+    assert predicted().segments() == ()
+    assert list(stretches((), 0)) == []
 
 
 def test_one_window_is_one_segment() -> None:
-    assert segments(predicted((0.0, 3.5, 0.25), track=2)) == (Segment(0, 3500, 2, "happy", 0.75),)
+    (found,) = predicted((0.0, 3.5, 0.25), track=2).segments()
+    assert found == Segment(0, 3500, 2, "happy", 0.75)
+    assert (found.start_s, found.end_s) == (0.0, 3.5)
 
 
 @pytest.mark.parametrize(
@@ -66,8 +69,51 @@ def test_windows_are_averaged_where_they_overlap_and_joined_where_they_agree(
 
 def test_tracks_do_not_cut_each_other_and_segments_come_in_order_of_time() -> None:
     windows = [Window(start, start + 4.0, (track, 1 - track), (), track) for track in (1, 0) for start in (2.0, 0.0)]
-    found = segments(Prediction("a.mp4", LABELS, tuple(windows)))
+    found = Prediction("a.mp4", LABELS, tuple(windows)).segments()
     assert [(one.start_ms, one.end_ms, one.track) for one in found] == [(0, 6000, 0), (0, 6000, 1)]
+
+
+@pytest.mark.parametrize(
+    ("spoken", "expected"),
+    [
+        pytest.param([False, False], [False], id="never"),
+        pytest.param([True, True], [True], id="throughout"),
+        pytest.param([True, False], [False], id="for half of the time is not for more than half"),
+        pytest.param([False, True, True], [True], id="for more than half"),
+    ],
+)
+def test_a_segment_is_of_the_one_that_speaks_for_more_than_half_of_it(spoken: list[bool], expected: list[bool]) -> None:
+    windows = tuple(Window(2.0 * k, 2.0 * k + 4.0, (0.1, 0.9), (), 0, speaks) for k, speaks in enumerate(spoken))
+    assert [one.speaking for one in Prediction("a.mp4", LABELS, windows).segments()] == expected
+
+
+def test_the_share_of_windows_that_speak_in_each_stretch() -> None:
+    windows = (Window(0.0, 4.0, (0.1, 0.9), (), 0, True), Window(2.0, 6.0, (0.1, 0.9), ()))
+    assert [one.speaking for one in stretches(windows, 0)] == [1.0, 0.5, 0.0]
+
+
+def test_the_mean_over_time_counts_each_moment_once() -> None:
+    windows = predicted(
+        (0, 4, 0.9), (2, 6, 0.5), (6, 16, 0.1)
+    ).windows  # 2 s of 0.9, 2 s of 0.7, 2 s of 0.5, 10 s of 0.1
+    assert overall(windows) == pytest.approx((5.2 / 16, 10.8 / 16))
+
+
+def test_the_mean_is_that_of_the_face_that_is_there_for_longest() -> None:
+    first, second = predicted((0, 2, 0.9)).windows, predicted((1, 4, 0.2), track=1).windows
+    assert overall(first + second) == pytest.approx((0.2, 0.8))
+    assert overall(predicted((1, 3, 0.2), track=1).windows + first) == pytest.approx((0.9, 0.1))
+
+
+@given(st.lists(st.tuples(st.integers(0, 60), st.integers(1, 40), st.floats(0, 1)), min_size=1, max_size=8))
+def test_the_mean_over_time_is_that_of_its_milliseconds(spans: list[tuple[int, int, float]]) -> None:
+    windows = predicted(*((start / 1000, (start + length) / 1000, calm) for start, length, calm in spans)).windows
+    sums, counts = np.zeros(100), np.zeros(100)
+    for start, length, calm in spans:
+        sums[start : start + length] += calm
+        counts[start : start + length] += 1
+    there = counts > 0
+    assert overall(windows)[0] == pytest.approx((sums[there] / counts[there]).mean())
 
 
 times_s = st.floats(-1.0, 500.0)
@@ -78,7 +124,7 @@ def test_segments_cover_what_windows_cover_and_neither_overlap_nor_vanish(
     windows: list[tuple[float, float, float, int]],
 ) -> None:
     made = tuple(Window(min(a, b), max(a, b), (calm, 1 - calm), (), track) for a, b, calm, track in windows)
-    found = segments(Prediction("a.mp4", LABELS, made))
+    found = Prediction("a.mp4", LABELS, made).segments()
     assert all(0 <= one.start_ms < one.end_ms for one in found)
     assert all(0.5 <= one.probability <= 1 for one in found)
     assert all(before.start_ms <= after.start_ms for before, after in pairwise(found))
