@@ -150,8 +150,7 @@ def stage_rows(checkpoint: Path, clips: Sequence[Path]) -> Iterator[Row]:
     yield Row(name, film_s / total_s, "x", GOAL_SPEED)
     yield Row("  by processor time of all threads, whatever else runs", film_s / process_s, "x", GOAL_SPEED / CORES)
     yield Row("  by processor time of the calling thread", film_s / thread_s, "x", GOAL_SPEED)
-    elsewhere_s = max(total_s - sum(profile.seconds.values()), 0.0)
-    for stage, spent_s in [*profile.seconds.items(), ("everything else", elsewhere_s)]:
+    for stage, spent_s in profile.seconds.items():
         yield Row(f"  {stage}", film_s / max(spent_s, 1e-9), "x")
     for name, form in FORMATS.items():
         yield Row(f"  writing {name}, where asked for", film_s / seconds(partial(write_all, predictions, form)), "x")
