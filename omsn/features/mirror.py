@@ -26,7 +26,7 @@ _PAIRS = {
 
 _POINT = re.compile(r"(position|displacement|velocity)_([xy])(\d\d)")
 _HOG = re.compile(r"hog_block(\d)(\d)_cell(\d)(\d)_(\d{3})")
-_TURNED = ("head_roll", "head_x", "head_roll_change", "head_x_change")
+_TURNED = ("head_roll", "head_x")
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import csv
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 
 import numpy as np
@@ -110,6 +111,7 @@ def lid_shares(xy: Reals) -> Reals:
     return shares
 
 
+@cache
 def read_correction() -> Correction:
     """The correction that the package carries."""
     table = resources.files("omsn.preprocess").joinpath(TABLE_NAME).read_text(encoding="utf-8")
@@ -138,6 +140,3 @@ def _eye_axes(points: Floats) -> tuple[Reals, Reals]:
 def _eye_widths(xy: Reals) -> Reals:
     """From the outer to the inner corner of the eye of each of ``LIDS``: (..., 8, 2)."""
     return xy[..., _INNER_CORNER, :] - xy[..., _OUTER_CORNER, :]
-
-
-CORRECTION = read_correction()

@@ -18,7 +18,7 @@ from omsn.config import Faces
 from omsn.media.video import Image
 from omsn.preprocess.bilateral import smooth_crop
 from omsn.preprocess.face_net import MODEL_FOLDER, FaceNet
-from omsn.preprocess.ibug68 import CORRECTION, between_mesh_points, corrected
+from omsn.preprocess.ibug68 import between_mesh_points, corrected, read_correction
 from omsn.types import Floats
 
 INPUT_PX = 192
@@ -101,7 +101,7 @@ def square_from_mesh(points: Floats) -> FaceSquare:
 
 def to_ibug68(points: Floats) -> Floats:
     """The 68 iBUG points (68, 2), where OpenFace puts them, out of the mesh (468, 2)."""
-    return corrected(between_mesh_points(points), CORRECTION)
+    return corrected(between_mesh_points(points), read_correction())
 
 
 def _square(points: Floats, right_eye: Floats, left_eye: Floats) -> FaceSquare:

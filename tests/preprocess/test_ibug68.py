@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from omsn.features.mirror import mirrored_point
 from omsn.preprocess.ibug68 import (
-    CORRECTION,
     LIDS,
     NEAREST_MESH_POINT,
     SECOND_MESH_POINT,
@@ -25,6 +24,7 @@ from omsn.preprocess.ibug68 import (
 )
 from omsn.types import N_LANDMARKS, Floats
 
+CORRECTION = read_correction()
 MIRRORED = [mirrored_point(point) for point in range(N_LANDMARKS)]
 LEVEL_EYES = {36: (100, 50), 37: (110, 45), 38: (120, 45), 39: (130, 50), 40: (120, 55), 41: (110, 55)}
 """A right eye thirty pixels wide; the left one is its mirror image."""

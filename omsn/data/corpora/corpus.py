@@ -9,11 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from omsn.errors import ManifestError
+from omsn.media.find import AUDIO_SUFFIXES, VIDEO_SUFFIXES
 from omsn.types import Clip
-
-AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".mp3", ".ogg", ".m4a"})
-VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".mkv", ".avi", ".webm"})
-MEDIA_SUFFIXES = AUDIO_SUFFIXES | VIDEO_SUFFIXES
 
 _SIGNATURES: Mapping[str, tuple[int, tuple[bytes, ...]]] = {
     ".wav": (0, (b"RIFF", b"RF64", b"RIFX")),

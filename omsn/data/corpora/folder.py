@@ -6,8 +6,9 @@ import os
 from collections import defaultdict
 from pathlib import Path
 
-from omsn.data.corpora.corpus import MEDIA_SUFFIXES, Corpus, Skipped, file_problem, one_clip, to_corpus, walk
+from omsn.data.corpora.corpus import Corpus, Skipped, file_problem, one_clip, to_corpus, walk
 from omsn.data.manifest import read_manifest
+from omsn.media.find import MEDIA_SUFFIXES
 from omsn.types import Clip
 
 MANIFEST = "manifest.csv"

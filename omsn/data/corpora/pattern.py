@@ -10,8 +10,9 @@ from itertools import pairwise
 from pathlib import Path
 from string import Formatter
 
-from omsn.data.corpora.corpus import MEDIA_SUFFIXES, Corpus, Skipped, file_problem, one_clip, to_corpus, walk
+from omsn.data.corpora.corpus import Corpus, Skipped, file_problem, one_clip, to_corpus, walk
 from omsn.errors import ManifestError
+from omsn.media.find import MEDIA_SUFFIXES
 from omsn.types import Clip
 
 FIELDS: Mapping[str, str] = {

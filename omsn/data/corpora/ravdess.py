@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from omsn.data.corpora.corpus import MEDIA_SUFFIXES, Corpus, Skipped, file_problem, to_corpus, walk
+from omsn.data.corpora.corpus import Corpus, Skipped, file_problem, to_corpus, walk
 from omsn.errors import ManifestError
 from omsn.labels import RAVDESS_EMOTIONS
+from omsn.media.find import MEDIA_SUFFIXES
 from omsn.types import Clip
 
 Channel = Literal["speech", "song", "both"]

@@ -3,8 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from omsn.data.corpora.corpus import MEDIA_SUFFIXES, Skipped, file_problem, one_clip, to_corpus, walk
+from omsn.data.corpora.corpus import Skipped, file_problem, one_clip, to_corpus, walk
 from omsn.errors import ManifestError
+from omsn.media.find import MEDIA_SUFFIXES
 from omsn.types import Clip
 
 
