@@ -137,9 +137,9 @@ def train(
     settings: options.Settings = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Train one model on all speakers but a few, who score it; write a checkpoint and a report.
+    """Train one model on all speakers and write a checkpoint; crossval tells how good such a model is.
 
-    Example: omsn train cache --out runs/model
+    Example: omsn train cache --calibrate-by runs/judged --out runs/model
     """
     from omsn.report.html import write_report
     from omsn.training.run_folder import HELD_OUT
@@ -157,9 +157,8 @@ def train(
             calibrate_by=calibrate_by,
             on_epoch=lambda epoch: step(epoch.number, total, f"loss {epoch.loss:.3f}"),
         )
-    terminal.print_metrics(metrics, write_report(out_), as_json)
-    if not as_json:
-        terminal.out.print(f"checkpoint: {out_ / CHECKPOINT_FOLDER}")
+    page = write_report(out_) if metrics["scores"] else None
+    terminal.print_training(metrics, page, out_ / CHECKPOINT_FOLDER, as_json)
 
 
 @_command

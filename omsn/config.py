@@ -318,8 +318,8 @@ class TrainingConfig(_Checked):
     """Weight of the losses of each modality's own head."""
     average: float = bounded(0.98, 0.0, 0.9999)
     """Decay of the running average of the weights that is evaluated and kept; 0 keeps the weights themselves."""
-    validation_share: float = bounded(0.0625, 0.0, 0.5)
-    """Part of the training speakers (or clips, where speakers are shared) kept for validation."""
+    validation_share: float = bounded(0.0, 0.0, 0.5)
+    """Part of the training speakers (or clips, where speakers are shared) kept for validation; 0: all are learnt."""
     keep: Literal["best", "last"] = "last"
     """Weights kept: those of the epoch with the lowest validation loss, or of the last epoch."""
     patience: int = bounded(0, 0, 10000)
@@ -331,6 +331,19 @@ class TrainingConfig(_Checked):
     modality: Modality = "both"
     """What the network is given."""
     augment: AugmentConfig = AugmentConfig()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.chooses and self.validation_share == 0:
+            raise ConfigError(
+                "TrainingConfig.validation_share: got 0, but keep = best and patience choose by a validation part; "
+                "expected more, such as 0.15"
+            )
+
+    @property
+    def chooses(self) -> bool:
+        """Whether a validation part decides which weights are kept, or when training stops."""
+        return self.keep == "best" or self.patience > 0
 
     @property
     def left_out(self) -> tuple[str, ...]:

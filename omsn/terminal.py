@@ -152,6 +152,18 @@ def print_metrics(metrics: Mapping[str, Any], page: Path | None, as_json: bool) 
         print_scores(metrics, page)
 
 
+def print_training(metrics: Mapping[str, Any], page: Path | None, checkpoint: Path, as_json: bool) -> None:
+    """What one training made, with the scores of the held-out speakers where there are any."""
+    if as_json or metrics["scores"]:
+        print_metrics(metrics, page, as_json)
+    else:
+        fold = metrics["protocol"]["folds"][0]
+        print_facts({"trained on": f"{fold['n_train']} clips", "speakers": ", ".join(fold["train_speakers"])})
+        out.print("nobody was held out to score it; omsn crossval tells how good such a model is", highlight=False)
+    if not as_json:
+        out.print(f"checkpoint: {checkpoint}", highlight=False)
+
+
 def print_scores(metrics: Mapping[str, Any], page: Path | None) -> None:
     """The headline metrics with their intervals, the baseline beside them."""
     scores, baseline = metrics["scores"], metrics.get("baseline")

@@ -24,6 +24,8 @@ from omsn.report.tables import (
     to_markdown,
     with_interval,
 )
+from omsn.training.rounds import count_parameters
+from omsn.version import __version__
 
 OWN_OPTIONS = frozenset({"training.normalisation", "training.modality"})
 """Settings that ``omsn train`` has options of their own for."""
@@ -95,12 +97,12 @@ LIMITS = """\
 """
 
 
-def model_card(trained: Checkpoint, run: RunMetrics, judged: Sequence[RunMetrics], size_bytes: int) -> str:
+def model_card(trained: Checkpoint, run: RunMetrics | None, judged: Sequence[RunMetrics], size_bytes: int) -> str:
     """The whole card as markdown.
 
     Args:
         trained: the checkpoint that is shipped.
-        run: the metrics of the training that made it.
+        run: the metrics of the training that made it; None where nobody was held out to score it.
         judged: runs with the same settings, the one that says most about new people first.
         size_bytes: of the checkpoint's files.
     """
@@ -108,25 +110,25 @@ def model_card(trained: Checkpoint, run: RunMetrics, judged: Sequence[RunMetrics
         "# Model card of the weights in this package\n",
         "`scripts/ship_weights.py` writes this card from the checkpoint and from recorded runs; changes made by hand "
         "are lost.\n",
-        to_markdown(_facts(trained, run, size_bytes)),
+        to_markdown(_facts(trained, size_bytes)),
         INTENDED,
         UNSUITABLE,
         "## Who trained it\n",
-        *_data(trained, run),
+        *_data(trained),
         "## Licence\n",
         _licence(trained),
         "## How it was trained\n",
         _training(trained),
         "## How well it does\n",
         *_judged(judged),
-        _held_out(run),
+        _held_out(run) if run else "Nobody was held out of the training, so these very weights have no score.\n",
         "## Limits\n",
         LIMITS,
     ]
     return "\n".join(parts)
 
 
-def _facts(trained: Checkpoint, run: RunMetrics, size_bytes: int) -> Table:
+def _facts(trained: Checkpoint, size_bytes: int) -> Table:
     by = trained.facts.get("calibrated_by")
     told = (
         f"{trained.temperature:.3f}, from the cross-validation `{by['run']}`"
@@ -137,26 +139,24 @@ def _facts(trained: Checkpoint, run: RunMetrics, size_bytes: int) -> Table:
         ("names", ", ".join(trained.labels.names)),
         ("given", GIVEN[trained.config.training.modality]),
         ("normalisation", NORMALISATIONS[trained.config.training.normalisation]),
-        ("parameters", NONE if run.parameters is None else f"{run.parameters:,}"),
+        ("parameters", f"{count_parameters(trained.network):,}"),
         ("size", f"{size_bytes / 1e6:.1f} MB"),
         ("temperature", told),
-        ("made by", f"omsn {run.omsn}"),
+        ("shipped by", f"omsn {__version__}"),
     )
     return Table(("", ""), rows)
 
 
-def _data(trained: Checkpoint, run: RunMetrics) -> Iterator[str]:
+def _data(trained: Checkpoint) -> Iterator[str]:
     corpora, held_out = _corpora(trained), trained.facts.get("held_out_speakers", ())
     clips = f"{trained.facts['clips']:,} clips of " if "clips" in trained.facts else ""
     yield (
         f"{clips}{len(trained.speakers)} speakers of {', '.join(corpora)}{_sexes(trained)}: "
         f"{', '.join(trained.speakers)}.\n"
     )
-    if held_out:
-        others = "Nobody else's recordings trained or scored it"
-        yield f"Kept out of the training, to score it: {', '.join(held_out)}. {others}.\n"
+    kept_out = f"Kept out of the training, to score it: {', '.join(held_out)}. " if held_out else ""
+    yield f"{kept_out}Nobody else's recordings trained or scored it.\n"
     yield from (f"{facts.people}\n\n{facts.citation}\n" for name in corpora if (facts := CORPORA.get(name)))
-    yield f"In all, {run.data.clips:,} clips of {run.data.speakers} speakers were prepared.\n"
 
 
 def _sexes(trained: Checkpoint) -> str:
@@ -231,7 +231,7 @@ def _judged(judged: Sequence[RunMetrics]) -> Iterator[str]:
         return
     yield (
         "Networks with the same settings, trained and tested as each protocol says. Intervals are 95%, by a bootstrap "
-        "over speakers. These weights themselves are one more training, on everybody but those who were kept out. The "
+        "over speakers. These weights themselves are one more training, on the speakers named above. The "
         "settings were chosen earlier, by trials on the same corpus (docs/decisions.md), which flatters a little.\n"
     )
     yield to_markdown(_protocols(judged))

@@ -64,9 +64,11 @@ def ship(run: Path, card_from: Sequence[Path], folder: Path) -> None:
 
     Raises:
         CheckpointError: the run has no checkpoint that can be read.
-        InputError: a run has no metrics, or those of other settings, or the checkpoint is too large to be shipped.
+        InputError: a run has no metrics though it held speakers out, a judge has other settings, or the checkpoint
+            is too large to be shipped.
     """
-    trained, metrics = load_checkpoint(run / CHECKPOINT_FOLDER), read_metrics(run)
+    trained = load_checkpoint(run / CHECKPOINT_FOLDER)
+    metrics = read_metrics(run) if trained.facts.get("held_out_speakers") else None
     judged = [_judged(path, trained) for path in card_from]
     size = sum((run / CHECKPOINT_FOLDER / name).stat().st_size for name in (WEIGHTS_NAME, CONFIG_NAME))
     if size > MAX_SHIPPED_BYTES:

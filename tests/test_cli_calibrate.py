@@ -26,12 +26,14 @@ def omsn(*arguments: str | Path) -> str:
 def test_train_takes_the_temperature_of_a_cross_validation(tmp_path: Path) -> None:
     cache, judged = write_cache(tmp_path / "cache", samples(("1", "2", "3"))), tmp_path / "judged"
     recipe = write_recipe(tmp_path / "tiny.toml")
-    settings: list[str | Path] = ["--recipe", recipe, "--set", "training.validation_share=0.34"]
+    settings: list[str | Path] = ["--recipe", recipe]
     told = omsn("crossval", cache, "--protocol", "loso", "--out", judged, *settings)
     assert "the same, temperature-scaled" in told
     found = json.loads((judged / "metrics.json").read_text())["calibrated"]["temperature"]
-    omsn("train", cache, "--out", tmp_path / "model", "--calibrate-by", judged, *settings)
     checkpoint = tmp_path / "model" / "checkpoint"
+    told = omsn("train", cache, "--out", tmp_path / "model", "--calibrate-by", judged, *settings)
+    assert "nobody was held out to score it; omsn crossval tells how good such a model is" in told
+    assert f"checkpoint: {checkpoint}" in told.replace("\n", "")
     assert json.loads(omsn("info", checkpoint, "--json"))["temperature"] == found
     scores = json.loads(omsn("evaluate", checkpoint, cache, "--allow-leaks", "--json"))
     assert scores["temperature"] == found

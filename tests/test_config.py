@@ -122,3 +122,11 @@ def test_maps_that_do_not_divide_the_channels_are_refused() -> None:
     encoder = EncoderConfig(channels=10, attention_heads=2)
     with pytest.raises(ConfigError, match=r"NetworkConfig.fusion.maps: got 4, expected a divisor of channels = 10"):
         NetworkConfig(audio=encoder, video=encoder, fusion=FusionConfig(maps=4))
+
+
+@pytest.mark.parametrize("choosing", [{"keep": "best"}, {"patience": 3}])
+def test_a_choice_needs_something_to_choose_by(choosing: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=r"TrainingConfig.validation_share: got 0, but keep = best and patience"):
+        TrainingConfig(**choosing)
+    assert TrainingConfig(**choosing, validation_share=0.1).chooses
+    assert not TrainingConfig().chooses

@@ -1,9 +1,10 @@
-"""One model on everything: the checkpoint that people use, and what held-out speakers say of it."""
+"""One model on everything: the checkpoint that people use, and what held-out speakers say of it if there are any."""
 
 from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,11 @@ from omsn.training.rounds import build_network, count_parameters, out_of_fold
 from omsn.training.run_folder import claim, describe_run, write_history
 from omsn.training.summary import headline_only, summarise
 from omsn.training.temperature import Fitted, temperature_of
+from omsn.types import Clip
 
 CHECKPOINT_FOLDER = "checkpoint"
+EVERYBODY = "everybody"
+"""What the history calls the training part where nobody is held out."""
 LICENCES = {"ravdess": "CC BY-NC-SA 4.0 (weights trained on RAVDESS: non-commercial, share alike, name the corpus)"}
 """Licence that a corpus passes on to weights trained on it."""
 
@@ -32,10 +36,10 @@ LICENCES = {"ravdess": "CC BY-NC-SA 4.0 (weights trained on RAVDESS: non-commerc
 def train(
     plan: Plan, run: Path, *, calibrate_by: Path | None = None, on_epoch: OnEpoch | None = None
 ) -> dict[str, Any]:
-    """Train on all speakers but a few, and write a checkpoint beside the files that a cross-validation writes.
+    """Train on every speaker, or on all but ``training.validation_share`` of them, and write a checkpoint.
 
-    The scores are those of the held-out speakers. They also choose the epoch where ``training.keep`` is ``best`` or
-    there is patience; the report then says so.
+    Held-out speakers score it, and then the files that a cross-validation writes lie beside it. They also choose the
+    epoch where ``training.keep`` is ``best`` or there is patience; the report then says so.
 
     Args:
         plan: what to do.
@@ -43,6 +47,9 @@ def train(
         calibrate_by: folder of a finished cross-validation with the same settings, whose temperature the checkpoint
             takes. The scores stay those of the network's own probabilities: the held-out speakers helped to fit it.
         on_epoch: called after each epoch.
+
+    Returns:
+        What ``metrics.json`` holds; without held-out speakers its ``scores`` are None, and no such file is written.
 
     Raises:
         ConfigError: ``run`` holds a run with other settings, or ``calibrate_by`` has other settings or no temperature.
@@ -55,35 +62,47 @@ def train(
     check_features(plan, features)
     fitted_by = None if calibrate_by is None else temperature_of(calibrate_by, plan.config, features.labels)
     settings = plan.config.training
-    fold = hold_out(features.clips, settings.validation_share, seed)
+    fold = training_fold(features.clips, settings.validation_share, seed)
     claim(run, plan, features)
     parts = make_parts(features, fold, settings)
-    assert parts.test is not None  # hold_out promises it
     network = build_network(plan.config, features, seed)
     state_path = run / "state.safetensors"
     fitted = fit(network, parts.train, parts.test, settings, seed=seed, state_path=state_path, on_epoch=on_epoch)
     write_history(run / "history.csv", seed, fold.name, fitted.history)
-    predictions = out_of_fold(features, fold, seed, predict_probabilities(network, parts.test, settings).numpy())
-    write_predictions(predictions, run / "predictions.csv")
-    chose = settings.keep == "best" or settings.patience > 0
-    leaks = ("the held-out speakers also chose the epoch that was kept, so these scores flatter it",) if chose else ()
+    scores = None
+    if parts.test is not None:
+        predictions = out_of_fold(features, fold, seed, predict_probabilities(network, parts.test, settings).numpy())
+        write_predictions(predictions, run / "predictions.csv")
+        scores = summarise(predictions, features.labels)
+    chose = "the held-out speakers also chose the epoch that was kept, so these scores flatter it"
+    leaks = (chose,) if settings.chooses else ()
     metrics = describe_run(plan, features, [Round(seed, fold)], leaks) | {
         "parameters": count_parameters(network),
         "seconds": round(time.monotonic() - started, 1),
-        "scores": summarise(predictions, features.labels),
+        "scores": scores,
         "baseline": None,
     }
     made = _checkpoint(plan, features, fold, parts, metrics, network.eval())
     save_checkpoint(run / CHECKPOINT_FOLDER, made if fitted_by is None else _scaled(made, fitted_by))
-    replace_file(run / "metrics.json", (json.dumps(metrics, indent=1) + "\n").encode())
+    if scores is not None:
+        replace_file(run / "metrics.json", (json.dumps(metrics, indent=1) + "\n").encode())
     state_path.unlink()
     return metrics
+
+
+def training_fold(clips: Sequence[Clip], share: float, seed: int) -> Fold:
+    """Everybody to learn from, or all but a share of the speakers, who then are the test part.
+
+    Raises:
+        InputError: too few speakers to hold any out, or no clips.
+    """
+    return hold_out(clips, share, seed) if share else Fold(EVERYBODY, tuple(range(len(clips))), (), ())
 
 
 def _checkpoint(
     plan: Plan, features: FeatureSet, fold: Fold, parts: Parts, metrics: dict[str, Any], network: Network
 ) -> Checkpoint:
-    sample = features.samples[0].sample
+    sample, scores = features.samples[0].sample, metrics["scores"]
     corpora = {features.samples[index].clip.corpus for index in fold.train}
     return Checkpoint(
         network,
@@ -101,7 +120,9 @@ def _checkpoint(
             "licence": sorted({LICENCES[corpus] for corpus in corpora if corpus in LICENCES}),
             "seed": plan.seeds[0],
             "held_out_speakers": sorted({features.samples[index].clip.speaker for index in fold.test}),
-            "held_out_scores": {name: score["pooled"] for name, score in headline_only(metrics["scores"]).items()},
+            "held_out_scores": {
+                name: score["pooled"] for name, score in (headline_only(scores) if scores else {}).items()
+            },
             "chosen_on_held_out": bool(metrics["protocol"]["leaks"]),
         },
     )

@@ -16,6 +16,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pympi import Eaf
 
 from omsn.export.elan import SCHEMA_LOCATION, write_eaf
 from omsn.labels import RAVDESS_EMOTIONS, LabelSet
@@ -136,6 +137,17 @@ def test_two_faces(tmp_path: Path) -> None:
     assert [value.text for value in tiers["speaking face 1"].iter("ANNOTATION_VALUE")] == ["speaks"]
     assert list(tiers["speaking face 0"]) == []
     assert document.findtext("HEADER/PROPERTY[@NAME='lastUsedAnnotationId']") == "9"
+
+
+def test_another_program_reads_what_was_written(tmp_path: Path) -> None:
+    windows = (Window(0.0, 2.0, (0.2, 0.8), ()), Window(2.0, 4.0, (0.9, 0.1), ()), Window(0.5, 1.0, (1.0, 0.0), (), 1))
+    write_eaf(Prediction(str(tmp_path / "a.mp4"), LABELS, windows), tmp_path / "a.eaf")
+    read = Eaf(str(tmp_path / "a.eaf"))
+    assert sorted(read.get_annotation_data_for_tier("emotion face 0")) == [(0, 2000, "happy"), (2000, 4000, "calm")]
+    shares = [entry[2] for entry in read.get_ref_annotation_data_for_tier("probability face 1")]
+    assert shares == ["1.000"]
+    assert list(read.get_controlled_vocabulary_names()) == ["emotions"]
+    assert [media["RELATIVE_MEDIA_URL"] for media in read.get_linked_files()] == ["./a.mp4"]
 
 
 def test_one_face_has_no_tier_that_tells_who_speaks(tmp_path: Path) -> None:

@@ -81,6 +81,15 @@ def test_a_card_without_a_judge_says_so(run: Path, tmp_path: Path) -> None:
     assert "120 clips of 4 held-out speakers rightly" in card
 
 
+def test_a_card_of_weights_that_nobody_was_held_out_of(run: Path, tmp_path: Path) -> None:
+    trained = load_checkpoint(run / "checkpoint")
+    save_checkpoint(run / "checkpoint", replace(trained, facts=FACTS | {"held_out_speakers": []}))
+    (run / "metrics.json").unlink()
+    card = shipped(run, (), tmp_path / "weights")
+    assert "Nobody was held out of the training, so these very weights have no score." in card
+    assert "Kept out of the training" not in card
+
+
 def test_the_card_tells_people_licence_scores_and_limits(run: Path, judged: Path, tmp_path: Path) -> None:
     card = shipped(run, [judged], tmp_path / "weights")
     for wanted in (

@@ -44,6 +44,16 @@ def test_a_training_by_itself_has_no_temperature_and_says_who_trained_it(plan: P
     assert metrics.get("calibrated") is None
 
 
+def test_where_nobody_is_held_out_everybody_is_learnt_and_nothing_is_scored(plan: Plan, tmp_path: Path) -> None:
+    whole = replace(plan, config=replace(plan.config, training=replace(FAST, validation_share=0.0)))
+    metrics = train(whole, tmp_path / "run")
+    facts = load_checkpoint(tmp_path / "run" / "checkpoint").facts
+    assert metrics["scores"] is None
+    assert (facts["clips"], facts["held_out_speakers"], facts["held_out_scores"]) == (27, [], {})
+    assert [fold["n_train"] for fold in metrics["protocol"]["folds"]] == [27]
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {"checkpoint", "history.csv", "run.json"}
+
+
 def test_a_training_takes_the_temperature_of_a_cross_validation(plan: Plan, judged: Path, tmp_path: Path) -> None:
     plain = train(plan, tmp_path / "plain")
     metrics = train(plan, tmp_path / "scaled", calibrate_by=judged)
