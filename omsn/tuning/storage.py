@@ -10,7 +10,8 @@ from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState, create_trial
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from omsn.errors import ConfigError
 from omsn.tuning.study import Tried
@@ -38,10 +39,10 @@ def open_study(storage: str, name: str, purpose: dict[str, Any]) -> optuna.Study
     try:
         study = optuna.create_study(storage=_storage(storage), study_name=name, load_if_exists=True)
     except ImportError as error:
-        raise ConfigError(f"--storage {storage}: cannot be opened; {_missing_driver(error)}") from error
+        raise ConfigError(f"--storage {without_password(storage)}: cannot be opened; {_missing_driver(error)}") from error
     except (SQLAlchemyError, OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
         raise ConfigError(
-            f"--storage {storage}: cannot be opened ({str(error).splitlines()[0]}); "
+            f"--storage {without_password(storage)}: cannot be opened ({str(error).splitlines()[0]}); "
             "expected journal:FILE, or a database such as sqlite:///FILE"
         ) from error
     finally:
@@ -51,10 +52,18 @@ def open_study(storage: str, name: str, purpose: dict[str, Any]) -> optuna.Study
         study.set_user_attr(PURPOSE, purpose)
     elif known != purpose:
         raise ConfigError(
-            f"--storage {storage}: study {name} is of another search; choose another --out, whose name it takes, "
+            f"--storage {without_password(storage)}: study {name} is of another search; choose another --out, whose name it takes, "
             "or another storage"
         )
     return study
+
+
+def without_password(storage: str) -> str:
+    """A storage as it may be shown: stars in the place of a password."""
+    try:
+        return make_url(storage).render_as_string(hide_password=True)
+    except ArgumentError:  # journal:FILE, and what is no database
+        return storage
 
 
 def add_evaluations(study: optuna.Study, tried: Tried) -> None:

@@ -117,3 +117,10 @@ def test_a_database_of_another_version_of_optuna(tmp_path: Path) -> None:
 def test_a_storage_that_cannot_be(storage: str) -> None:
     with pytest.raises(ConfigError, match=r"cannot be opened .* expected journal:FILE, or a database such as sqlite"):
         open_study(storage, "runs", {})
+
+
+@pytest.mark.parametrize("storage", ["sqlite://somebody:tulip@host/study.db", "postgresql://somebody:tulip@[/study"])
+def test_no_message_tells_a_password(storage: str) -> None:
+    with pytest.raises(ConfigError, match="cannot be opened") as caught:
+        open_study(storage, "runs", {})
+    assert "tulip" not in str(caught.value)
