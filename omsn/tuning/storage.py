@@ -34,15 +34,15 @@ def open_study(storage: str, name: str, purpose: dict[str, Any]) -> optuna.Study
     Raises:
         ConfigError: the storage cannot be opened, or holds a study of that name and another search.
     """
-    verbosity = optuna.logging.get_verbosity()
+    verbosity, shown = optuna.logging.get_verbosity(), without_password(storage)
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # it tells of every study it makes
     try:
         study = optuna.create_study(storage=_storage(storage), study_name=name, load_if_exists=True)
     except ImportError as error:
-        raise ConfigError(f"--storage {without_password(storage)}: cannot be opened; {_missing_driver(error)}") from error
+        raise ConfigError(f"--storage {shown}: cannot be opened; {_missing_driver(error)}") from error
     except (SQLAlchemyError, OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
         raise ConfigError(
-            f"--storage {without_password(storage)}: cannot be opened ({str(error).splitlines()[0]}); "
+            f"--storage {shown}: cannot be opened ({str(error).splitlines()[0]}); "
             "expected journal:FILE, or a database such as sqlite:///FILE"
         ) from error
     finally:
@@ -52,7 +52,7 @@ def open_study(storage: str, name: str, purpose: dict[str, Any]) -> optuna.Study
         study.set_user_attr(PURPOSE, purpose)
     elif known != purpose:
         raise ConfigError(
-            f"--storage {without_password(storage)}: study {name} is of another search; choose another --out, whose name it takes, "
+            f"--storage {shown}: study {name} is of another search; choose another --out, whose name it takes, "
             "or another storage"
         )
     return study
