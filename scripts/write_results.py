@@ -228,7 +228,7 @@ def _facts(run: Recorded) -> Table:
         ("corpus", f"{metrics.data.corpus}: {metrics.data.clips} clips, {metrics.data.speakers} speakers"),
         ("protocol", f"{metrics.protocol.name}: {metrics.protocol.title}, {_folds_of(metrics)}"),
         ("normalisation", metrics.normalisation),
-        ("model", f"{metrics.model}, recipe {metrics.recipe}{changes}"),
+        ("model", f"{metrics.model_name}, recipe {metrics.recipe}{changes}"),
         ("given", {"both": "sound and face", "audio": "sound", "video": "face"}[metrics.modality]),
         ("seeds", ", ".join(map(str, metrics.seeds))),
         ("parameters", NONE if metrics.parameters is None else f"{metrics.parameters:,}"),
@@ -272,7 +272,7 @@ def _readme_rows(runs: Sequence[RunMetrics]) -> list[Row]:
         given = "" if run.modality == "both" else f", {run.modality} only"
         split = f"{run.data.corpus}, {run.protocol.name}{' (leaks)' if run.protocol.leaky else ''}"
         seeds = f"{len(run.seeds)} seed{'s' if len(run.seeds) > 1 else ''}"
-        own = f"SVM{given}" if run.model == "svm" else f"network, {run.recipe}{given}, {seeds}"
+        own = f"SVM{given}" if run.model == "svm" else f"{run.model_name}, {run.recipe}{given}, {seeds}"
         _enter(rows, Row(split, own, {run.normalisation: run.scores}))
         if run.baseline:
             _enter(rows, Row(split, f"SVM{given}", {run.normalisation: run.baseline.scores}), keep_first=True)

@@ -228,6 +228,12 @@ class RunMetrics(_Part):
     calibrated: Calibrated | None = None
     against: Comparison | None = None
     config: Mapping[str, Any] = {}
+    members: int = 1
+
+    @property
+    def model_name(self) -> str:
+        """The model in words: an ensemble is several of them."""
+        return self.model if self.members == 1 else f"{self.members} {self.model}s together"
 
     @model_validator(mode="after")
     def _labels_fit(self) -> Self:

@@ -240,7 +240,12 @@ def results_table(runs: Sequence[RunMetrics]) -> Table:
     ordered = sorted(runs, key=lambda run: (run.protocol.name, run.normalisation, run.recipe, run.modality, run.model))
     rows = tuple(
         (
-            *(run.recipe, run.model, run.protocol.name + (" (leaks)" if run.protocol.leaky else ""), run.normalisation),
+            *(
+                run.recipe,
+                run.model_name,
+                run.protocol.name + (" (leaks)" if run.protocol.leaky else ""),
+                run.normalisation,
+            ),
             *(run.modality, str(len(run.seeds)), with_interval(run.scores.war), with_interval(run.scores.uar)),
             percent(run.scores.mean_one_vs_rest_accuracy.pooled),
             percent(run.baseline.scores.war.pooled) if run.baseline else NONE,

@@ -68,8 +68,8 @@ class OutOfFold:
         predicted: NDArray[np.int64] = self.probabilities.argmax(axis=1)
         return predicted
 
-    def take(self, rows: NDArray[np.bool_]) -> OutOfFold:
-        """The predictions of these rows only; ``rows`` is (n,) and True for at least one."""
+    def take(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> OutOfFold:
+        """The predictions of these rows only: ``rows`` is (n,) and True for at least one, or numbers of rows."""
         return OutOfFold(
             self.labels,
             self.clips[rows],

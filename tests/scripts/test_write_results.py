@@ -101,6 +101,17 @@ def test_runs_alike_in_all_but_their_name_have_a_row_each(root: Path) -> None:
     assert [row[1] for row in rows_of(root)] == [*["network, default, 2 seeds"] * 2, "SVM"]
 
 
+def test_an_ensemble_has_a_row_of_its_own(root: Path) -> None:
+    runs = [make_run(root, "one"), make_run(root, "one-ensemble", members=2, baseline=None)]
+    assert results.main(runs, root) == 0
+    assert [row[1] for row in rows_of(root)] == [
+        "2 networks together, default, 2 seeds",
+        "network, default, 2 seeds",
+        "SVM",
+    ]
+    assert "| default | 2 networks together | actors-4 |" in page_of(root)
+
+
 def test_changed_settings_are_named_and_kept_out_of_the_readme(root: Path) -> None:
     config = asdict(load_config("default"))
     config["network"]["fusion"]["bcpw"] = False
