@@ -107,6 +107,7 @@ def crossval(
     seeds: Annotated[str, typer.Option(help="Comma-separated; one whole round of folds each.")] = "0",
     recipe: options.Recipe = "default",
     settings: options.Settings = None,
+    start_from: options.StartFrom = None,
     jobs: options.Jobs = 1,
     allow_leaks: options.AllowLeaks = False,
     as_json: options.AsJson = False,
@@ -119,7 +120,9 @@ def crossval(
     from omsn.training.crossval import cross_validate
 
     wanted = options.with_options(settings, normalise, modality)
-    plan = options.plan_of(cache, protocol, seeds, model, recipe=recipe, settings=wanted, allow_leaks=allow_leaks)
+    plan = options.plan_of(
+        *(cache, protocol, seeds, model), recipe=recipe, settings=wanted, allow_leaks=allow_leaks, start_from=start_from
+    )
     with terminal.progress("folds") as step:
         metrics = cross_validate(plan, out_, jobs=jobs, on_fold=step)
     terminal.print_metrics(metrics, write_report(out_), as_json)
@@ -135,6 +138,7 @@ def train(
     calibrate_by: options.CalibrateBy = None,
     recipe: options.Recipe = "default",
     settings: options.Settings = None,
+    start_from: options.StartFrom = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Train one model on all speakers and write a checkpoint; crossval tells how good such a model is.
@@ -146,9 +150,8 @@ def train(
     from omsn.training.single import CHECKPOINT_FOLDER
     from omsn.training.single import train as train_one
 
-    plan = options.plan_of(
-        cache, HELD_OUT, str(seed), recipe=recipe, settings=options.with_options(settings, normalise, modality)
-    )
+    wanted = options.with_options(settings, normalise, modality)
+    plan = options.plan_of(cache, HELD_OUT, str(seed), recipe=recipe, settings=wanted, start_from=start_from)
     total = plan.config.training.epochs
     with terminal.progress("epochs") as step:
         metrics = train_one(

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from omsn.training.plan import Plan
 
 
+SHIPPED = Path("default")
+"""What ``--start-from`` takes for the package's own weights."""
+
+
 class CorpusName(StrEnum):
     """Kinds of corpora that ``omsn prepare`` reads."""
 
@@ -90,6 +94,15 @@ CalibrateBy = Annotated[
     typer.Option(
         metavar="RUN",
         help="A finished omsn crossval with the same settings: the checkpoint takes the temperature that it found.",
+    ),
+]
+StartFrom = Annotated[
+    Path | None,
+    typer.Option(
+        "--start-from",
+        metavar="CHECKPOINT",
+        help="Adapt trained weights instead of starting afresh: a folder that omsn train wrote, or default for the "
+        "package's own. For a corpus too small to learn from alone.",
     ),
 ]
 Modality = Annotated[ModalityName | None, typer.Option(help="What the model is given.")]
@@ -166,16 +179,21 @@ def plan_of(
     recipe: str,
     settings: Sequence[str],
     allow_leaks: bool = False,
+    start_from: Path | None = None,
 ) -> Plan:
     """What to train, and on what.
 
     Raises:
+        CheckpointError: ``start_from`` is ``default``, and this build of the package carries no weights.
         ConfigError: the recipe, a setting or a seed is wrong.
     """
+    from omsn.models.checkpoint import shipped_checkpoint
     from omsn.recipes import load_config
     from omsn.training.plan import Plan
 
-    return Plan(cache, protocol, parse_seeds(seeds), model.value, load_config(recipe, settings), recipe, allow_leaks)
+    start = shipped_checkpoint() if start_from == SHIPPED else start_from
+    config = load_config(recipe, settings)
+    return Plan(cache, protocol, parse_seeds(seeds), model.value, config, recipe, allow_leaks, start)
 
 
 def find_corpus(corpus: CorpusName, folder: Path, *, template: str, channel: str, name: str) -> Corpus:

@@ -187,8 +187,11 @@ def _what_was_run(metrics: Mapping[str, Any]) -> str | None:
     if "protocol" not in metrics:
         return None
     model = "SVM" if metrics["model"] == "svm" else f"network {metrics['recipe']}"
+    start = metrics.get("started_from")
+    of = f", from weights of {', '.join(start['corpus'])}" if start else ""
     return shown(
-        f"{metrics['data']['corpus']}, {metrics['protocol']['name']}: {model}, normalisation {metrics['normalisation']}"
+        f"{metrics['data']['corpus']}, {metrics['protocol']['name']}: {model}{of}, "
+        f"normalisation {metrics['normalisation']}"
     )
 
 

@@ -28,10 +28,9 @@ from omsn.models.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
-from omsn.recipes import to_dict
+from omsn.recipes import differing_settings, to_dict
 from omsn.report.run import RunMetrics, parse_metrics, read_metrics
 from omsn.training.single import CHECKPOINT_FOLDER
-from omsn.training.temperature import differing_settings
 from omsn.weights import shipped_folder
 
 CARD_NAME = "MODEL_CARD.md"
@@ -87,6 +86,9 @@ def _judged(path: Path, trained: Checkpoint) -> RunMetrics:
     run = _recorded(path) if path.suffix == ".json" else read_metrics(path)
     problems = [] if run.model == "network" else [f"it is of the {run.model}"]
     problems += differing_settings(run.config, to_dict(trained.config))
+    start = trained.facts.get("started_from", {}).get("digest")
+    if start != (run.started_from.digest if run.started_from else None):
+        problems.append("its networks started from other weights")
     if problems:
         raise InputError(f"{path}: cannot tell how well this checkpoint does: {'; '.join(problems)}")
     return run

@@ -12,6 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from called import omsn
 from typer.testing import CliRunner
 
 from omsn.cli import app, main
@@ -23,15 +24,6 @@ from omsn.workers import BACKENDS
 
 RUNNER = CliRunner()
 TINY = ["--recipe", "demo", "--set", "training.epochs=2", "--set", "network.fusion.width=4"]
-
-
-def omsn(*arguments: str | Path, code: int = 0) -> str:
-    """Run a command in this process and return what it printed."""
-    result = RUNNER.invoke(app, [str(argument) for argument in arguments])
-    if isinstance(result.exception, OmsnError):
-        raise result.exception
-    assert result.exit_code == code, result.output
-    return result.stdout
 
 
 def run_main(*arguments: str | Path) -> tuple[str, int]:

@@ -6,21 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
+from called import omsn
 from tiny_corpus import samples, write_cache
 from tiny_recipe import write_recipe
-from typer.testing import CliRunner
 
-from omsn.cli import app
 from omsn.errors import ConfigError
-
-
-def omsn(*arguments: str | Path) -> str:
-    """Run a command in this process and return what it printed."""
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    assert result.exit_code == 0, result.output
-    return result.stdout
 
 
 def test_train_takes_the_temperature_of_a_cross_validation(tmp_path: Path) -> None:

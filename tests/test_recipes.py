@@ -8,7 +8,16 @@ from hypothesis import strategies as st
 
 from omsn.config import Config, PipelineConfig, TrainingConfig, VideoFeatures
 from omsn.errors import ConfigError
-from omsn.recipes import flat_settings, from_dict, load_config, recipe_names, to_dict, to_json, with_settings
+from omsn.recipes import (
+    differing_settings,
+    flat_settings,
+    from_dict,
+    load_config,
+    recipe_names,
+    to_dict,
+    to_json,
+    with_settings,
+)
 
 
 def test_the_package_carries_the_default_and_the_papers_settings() -> None:
@@ -166,3 +175,11 @@ def test_flat_settings_are_what_set_takes(name: str) -> None:
     assert load_config("default", texts) == load_config(name)
     nested = flat_settings(to_dict(load_config(name).training), "training.")
     assert nested == {setting: value for setting, value in flat.items() if setting.startswith("training.")}
+
+
+def test_settings_that_differ() -> None:
+    assert differing_settings({}, {}) == []
+    assert differing_settings({"a": {"b": 1}, "c": 2}, {"a": {"b": 2}, "c": 2, "d": 3}) == [
+        "a.b is 1, not 2",
+        "d is None, not 3",
+    ]

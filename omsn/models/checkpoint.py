@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import math
@@ -117,6 +118,15 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         if name.startswith(_STATISTICS)
     }
     return Checkpoint(network.eval(), config, labels, audio, video, statistics, speakers, facts, temperature)
+
+
+def digest_of(folder: Path) -> str:
+    """Changes with anything in a checkpoint.
+
+    Raises:
+        OSError: a file of it cannot be read.
+    """
+    return hashlib.sha256(b"".join((folder / name).read_bytes() for name in (CONFIG_NAME, WEIGHTS_NAME))).hexdigest()
 
 
 def shipped_checkpoint() -> Path:

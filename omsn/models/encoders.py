@@ -50,6 +50,14 @@ class BiLSTMEncoder(nn.Module):
         present = rearrange(mask.any(dim=1), "batch -> batch 1 1")
         return torch.where(present, matrix, self.absent)
 
+    def input_weights(self) -> tuple[Tensor, ...]:
+        """The weights that the feature columns meet, which are their second axis."""
+        if self.enter is not None:
+            return (self.enter.convolution.weight,)
+        if self.lstm is not None:
+            return tuple(lstm[0].get_parameter("weight_ih_l0") for lstm in (self.lstm.forwards, self.lstm.backwards))
+        return tuple(layer.weight for layer in self.pool.children() if isinstance(layer, nn.Linear))
+
 
 class MeanPooling(nn.Module):
     """The mean state of each of N equal segments of a clip, projected to D channels."""

@@ -67,6 +67,10 @@ class Network(nn.Module):
         fused: Tensor = self.fusion(self._fold(audio), self._fold(video))
         return fused
 
+    def heads(self) -> tuple[nn.Linear, nn.Linear, nn.Linear]:
+        """The layers that give logits: their rows are the classes."""
+        return self.classifier.classify, self.audio_head, self.video_head
+
     def _fold(self, matrix: Tensor) -> Tensor:
         """A matrix (B, N, D) as maps (B, M, N, D / M)."""
         return rearrange(matrix, "batch step (map width) -> batch map step width", map=self.n_folded)

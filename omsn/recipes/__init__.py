@@ -86,6 +86,16 @@ def flat_settings(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]
     return flat
 
 
+def differing_settings(run: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """One line for each setting that a run has otherwise than is wanted; nested settings, as JSON holds them."""
+    there, here = flat_settings(run), flat_settings(wanted)
+    return [
+        f"{name} is {there.get(name)}, not {here.get(name)}"
+        for name in sorted({*there, *here})
+        if there.get(name) != here.get(name)
+    ]
+
+
 def to_json(config: object) -> str:
     """A settings dataclass as JSON with sorted names: equal settings give equal text."""
     return json.dumps(to_dict(config), sort_keys=True)

@@ -208,6 +208,18 @@ class Data(_Part):
     cache: str
 
 
+class StartedFrom(_Part):
+    """The checkpoint whose weights the networks started from, and who had trained it on what."""
+
+    digest: str
+    recipe: str
+    corpus: tuple[str, ...]
+    speakers: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"weights trained on {len(self.speakers)} speakers of {', '.join(self.corpus) or 'an unknown corpus'}"
+
+
 class RunMetrics(_Part):
     """The whole of ``metrics.json``; what stands last with a default is not there in every run."""
 
@@ -229,11 +241,13 @@ class RunMetrics(_Part):
     against: Comparison | None = None
     config: Mapping[str, Any] = {}
     members: int = 1
+    started_from: StartedFrom | None = None
 
     @property
     def model_name(self) -> str:
-        """The model in words: an ensemble is several of them."""
-        return self.model if self.members == 1 else f"{self.members} {self.model}s together"
+        """The model in words: an ensemble is several of them, and some start from what another corpus taught."""
+        name = self.model if self.members == 1 else f"{self.members} {self.model}s together"
+        return name if self.started_from is None else f"{name}, from {self.started_from}"
 
     @model_validator(mode="after")
     def _labels_fit(self) -> Self:

@@ -15,17 +15,18 @@ import torch
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
-from omsn.config import Config
 from omsn.data.dataset import FeatureSet, load_features
 from omsn.data.prepare import INDEX_NAME, MANIFEST_NAME
 from omsn.errors import InputError
 from omsn.files import replace_file
+from omsn.models.checkpoint import load_checkpoint
 from omsn.training.loop import fit, predict_probabilities
 from omsn.training.out_of_fold import OutOfFold, join, read_predictions, write_predictions
 from omsn.training.parts import make_parts
 from omsn.training.plan import Plan, Round, check_features, plan_rounds
 from omsn.training.rounds import build_network, count_parameters, out_of_fold, svm_round
 from omsn.training.run_folder import WallClock, claim, describe_run, join_histories, write_history
+from omsn.training.start import load_start
 from omsn.training.summary import compare, headline_only, summarise
 from omsn.training.temperature import calibrate
 
@@ -56,6 +57,7 @@ def cross_validate(
 
     Raises:
         LeakError: the folds share what the protocol keeps apart.
+        CheckpointError: the checkpoint to start from is damaged, or of another network or other features.
         ConfigError: ``run`` holds a run with other settings or data.
         InputError: the protocol does not fit the corpus, or a file of an earlier start is damaged.
     """
@@ -63,7 +65,8 @@ def cross_validate(
     features = _features(plan.cache)
     check_features(plan, features)
     rounds, leaks = plan_rounds(plan, features)
-    claim(run, plan, features)
+    start = load_start(plan, features)
+    claim(run, plan, features, start)
     seconds = 0.0
     for done, (one, spent_s) in enumerate(_run_all(plan, rounds, run, jobs), start=1):
         seconds += spent_s
@@ -75,7 +78,7 @@ def cross_validate(
     write_predictions(predictions, run / "predictions.csv")
     join_histories(folders, run / "history.csv")
     compared = baseline and plan.model == "network"
-    metrics = describe_run(plan, features, rounds, leaks)
+    metrics = describe_run(plan, features, rounds, leaks, start)
     metrics |= {
         "parameters": _parameters(folders),
         "seconds": round(seconds, 1),
@@ -110,7 +113,7 @@ def _run_round(plan: Plan, one: Round, folder: Path) -> tuple[str, float]:
     if plan.model == "svm":
         probabilities, parameters = svm_round(features, one.fold, plan.config.training, one.seed), None
     else:
-        probabilities, parameters = _network_round(plan.config, features, one, folder)
+        probabilities, parameters = _network_round(plan, features, one, folder)
     write_predictions(out_of_fold(features, one.fold, one.seed, probabilities), folder / "predictions.csv")
     facts = {"seconds": time.monotonic() - started, "parameters": parameters}
     replace_file(done, json.dumps(facts).encode())
@@ -129,11 +132,12 @@ def _load_once(cache: Path, modified_ns: tuple[int, ...]) -> FeatureSet:
     return load_features(cache)
 
 
-def _network_round(config: Config, features: FeatureSet, one: Round, folder: Path) -> tuple[NDArray[np.floating], int]:
+def _network_round(plan: Plan, features: FeatureSet, one: Round, folder: Path) -> tuple[NDArray[np.floating], int]:
     """Probabilities of the test part, and the number of the network's parameters."""
+    config, trained = plan.config, None if plan.start_from is None else load_checkpoint(plan.start_from)
     parts = make_parts(features, one.fold, config.training)
     assert parts.test is not None  # every fold of a protocol has a test part
-    network, state_path = build_network(config, features, one.seed), folder / STATE_NAME
+    network, state_path = build_network(config, features, one.seed, trained), folder / STATE_NAME
     fitted = fit(network, parts.train, parts.validation, config.training, seed=one.seed, state_path=state_path)
     write_history(folder / "history.csv", one.seed, one.fold.name, fitted.history)
     return predict_probabilities(network, parts.test, config.training).numpy(), count_parameters(network)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from omsn.config import Normalisation
@@ -20,28 +18,11 @@ from omsn.models.checkpoint import Checkpoint, check_columns, load_checkpoint, m
 from omsn.training.calibration import tempered
 from omsn.training.loop import predict_probabilities
 from omsn.training.out_of_fold import OutOfFold
+from omsn.training.overlap import Overlap
 from omsn.training.parts import normalised, targets_of
 from omsn.training.rounds import out_of_fold
 from omsn.training.summary import summarise
 from omsn.types import Sample
-
-_SAME = 1e-3
-"""Standard deviations by which the means of the same recordings may differ, for their order and for rounding."""
-
-
-@dataclass(frozen=True)
-class _Overlap:
-    """Speakers of a cache that may have trained a checkpoint, by name.
-
-    Attributes:
-        shared: those that did: of the same corpus, or of the same recordings under another name.
-        namesakes: those of other corpora that are called as one that did, and may be that person or another.
-        renamed: some are shared though the corpus has another name.
-    """
-
-    shared: tuple[str, ...]
-    namesakes: tuple[str, ...]
-    renamed: bool
 
 
 def evaluate_checkpoint(
@@ -70,12 +51,11 @@ def evaluate_checkpoint(
     torch.set_num_threads(1)
     trained, features = load_checkpoint(checkpoint), load_features(cache)
     _check_fit(trained, features, cache)
-    overlap = _overlap(trained, features)
+    overlap = Overlap.of(trained, features)
     if overlap.shared and not allow_leaks:
-        copies = " (the same recordings under another name of the corpus)" if overlap.renamed else ""
         raise LeakError(
             f"{cache}: {len(overlap.shared)} of its speakers trained {checkpoint}: {', '.join(overlap.shared[:8])}"
-            f"{copies}; leave them out, or allow leaks (--allow-leaks)"
+            f"{overlap.copies}; leave them out, or allow leaks (--allow-leaks)"
         )
     mode, training = mode_for(trained, normalisation), trained.config.training
     samples = _standardised(trained, features, mode)
@@ -119,28 +99,7 @@ def _check_fit(trained: Checkpoint, features: FeatureSet, cache: Path) -> None:
         )
 
 
-def _overlap(trained: Checkpoint, features: FeatureSet) -> _Overlap:
-    corpora = set(trained.facts.get("corpus", ()))
-    alike = [one for one in features.samples if one.clip.speaker in trained.speakers]
-    known = {one.clip.speaker for one in alike if one.clip.corpus in corpora}
-    elsewhere = {one.clip.speaker for one in alike if one.clip.corpus not in corpora}
-    renamed = bool(elsewhere) and _is_training_part(trained, [one.sample for one in alike])
-    if renamed:
-        known |= elsewhere
-    return _Overlap(tuple(sorted(known)), tuple(sorted(elsewhere - known - {""})), renamed)
-
-
-def _is_training_part(trained: Checkpoint, samples: Sequence[Sample]) -> bool:
-    """True where the features have mean and deviation of the training part in every column: they are that part."""
-    theirs, ours = SampleStatistics.from_arrays(trained.statistics), SampleStatistics.of(samples)
-    return all(
-        np.allclose((one.mean - other.mean) / other.std, 0, atol=_SAME)
-        and np.allclose(one.std / other.std, 1, atol=_SAME)
-        for one, other in ((ours.audio, theirs.audio), (ours.video, theirs.video))
-    )
-
-
-def _leaks(checkpoint: Path, cache: Path, overlap: _Overlap) -> list[str]:
+def _leaks(checkpoint: Path, cache: Path, overlap: Overlap) -> list[str]:
     told = []
     if overlap.shared:
         told.append(f"{len(overlap.shared)} speakers of {cache} trained {checkpoint}: {', '.join(overlap.shared)}")

@@ -33,6 +33,7 @@ class Plan:
         config: settings; the pipeline section must be that of the cache.
         recipe: its name, for the report.
         allow_leaks: report forbidden leaks instead of refusing.
+        start_from: folder of a checkpoint whose weights every network starts from; None starts afresh.
     """
 
     cache: Path
@@ -42,6 +43,7 @@ class Plan:
     config: Config
     recipe: str
     allow_leaks: bool = False
+    start_from: Path | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -9,20 +11,34 @@ from numpy.typing import NDArray
 from omsn.config import Config, TrainingConfig
 from omsn.data.dataset import FeatureSet
 from omsn.data.splits import Fold
+from omsn.models.checkpoint import Checkpoint
 from omsn.models.network import Network, Sizes
+from omsn.models.transfer import Meaning, start_from
 from omsn.training.out_of_fold import OutOfFold
 from omsn.training.parts import targets_of
 from omsn.training.plan import speaker_names
 from omsn.training.svm import fit_svm, part_statistics, svm_probabilities
 
 
-def build_network(config: Config, features: FeatureSet, seed: int) -> Network:
-    """A fresh network for a corpus; the same seed gives the same weights."""
+def meaning_of(features: FeatureSet) -> Meaning:
+    """What goes into a network for a corpus, and what comes out."""
     sample = features.samples[0].sample
-    sizes = Sizes(len(sample.audio.columns), len(sample.video.columns), len(features.labels))
+    return Meaning(sample.audio.columns, sample.video.columns, features.labels.names)
+
+
+def build_network(config: Config, features: FeatureSet, seed: int, trained: Checkpoint | None = None) -> Network:
+    """A network for a corpus, fresh or with the weights of a trained one; the same seed gives the same weights.
+
+    Raises:
+        CheckpointError: the trained one is built with other settings, or on columns that the features lack.
+    """
+    meaning = meaning_of(features)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return Network(sizes, config.network)
+        network = Network(Sizes(*map(len, astuple(meaning))), config.network)
+    if trained is not None:
+        start_from(network, trained, meaning)
+    return network
 
 
 def count_parameters(network: Network) -> int:

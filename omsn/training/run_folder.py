@@ -18,6 +18,7 @@ from omsn.errors import ConfigError, InputError
 from omsn.files import replace_file
 from omsn.recipes import flat_settings, to_dict
 from omsn.training.plan import Plan, Round, speaker_names
+from omsn.training.start import Start
 from omsn.training.state import Epoch
 from omsn.version import __version__
 
@@ -30,7 +31,7 @@ HELD_OUT = "held-out"
 HELD_OUT_TITLE = "one model on everything but a few speakers"
 
 
-def claim(run: Path, plan: Plan, features: FeatureSet) -> None:
+def claim(run: Path, plan: Plan, features: FeatureSet, start: Start | None = None) -> None:
     """Note in the run's folder what it is of.
 
     Raises:
@@ -42,7 +43,7 @@ def claim(run: Path, plan: Plan, features: FeatureSet) -> None:
         "seeds": list(plan.seeds),
         "config": to_dict(plan.config),
         "data": _digest(Path(features.source)),
-    }
+    } | ({} if start is None else {"started_from": start.digest})
     path = run / "run.json"
     text = json.dumps(facts, sort_keys=True, indent=1) + "\n"
     if path.exists() and (held := path.read_text(encoding="utf-8")) != text:
@@ -102,7 +103,9 @@ class WallClock:
             raise InputError(f"{self._path}: damaged ({error}); delete it, and the clock starts at 0 again") from error
 
 
-def describe_run(plan: Plan, features: FeatureSet, rounds: Sequence[Round], leaks: tuple[str, ...]) -> dict[str, Any]:
+def describe_run(
+    plan: Plan, features: FeatureSet, rounds: Sequence[Round], leaks: tuple[str, ...], start: Start | None = None
+) -> dict[str, Any]:
     """The facts of a run that are not results."""
     protocol = PROTOCOLS.get(plan.protocol)
     clips = features.clips
@@ -119,7 +122,7 @@ def describe_run(plan: Plan, features: FeatureSet, rounds: Sequence[Round], leak
             "title": protocol.title if protocol else HELD_OUT_TITLE,
             "speaker_independent": "speaker" in protocol.disjoint_by if protocol else True,
             "folds": [_describe_fold(features, one) for one in rounds],
-            "leaks": list(leaks),
+            "leaks": [*leaks, *(start.leaks if start else ())],
         },
         "data": {
             "corpus": ", ".join(sorted({clip.corpus for clip in clips})),
@@ -129,6 +132,7 @@ def describe_run(plan: Plan, features: FeatureSet, rounds: Sequence[Round], leak
         },
         "seeds": list(plan.seeds),
         "config": to_dict(plan.config),
+        "started_from": None if start is None else start.facts(),
     }
 
 

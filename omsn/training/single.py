@@ -22,6 +22,7 @@ from omsn.training.parts import Parts, make_parts
 from omsn.training.plan import Plan, Round, check_features
 from omsn.training.rounds import build_network, count_parameters, out_of_fold
 from omsn.training.run_folder import claim, describe_run, write_history
+from omsn.training.start import Start, load_start
 from omsn.training.summary import headline_only, summarise
 from omsn.training.temperature import Fitted, temperature_of
 from omsn.types import Clip
@@ -52,6 +53,8 @@ def train(
         What ``metrics.json`` holds; without held-out speakers its ``scores`` are None, and no such file is written.
 
     Raises:
+        CheckpointError: the checkpoint to start from is damaged, or of another network or other features.
+        LeakError: a held-out speaker trained the checkpoint to start from.
         ConfigError: ``run`` holds a run with other settings, or ``calibrate_by`` has other settings or no temperature.
         InputError: the corpus has too few speakers to hold any out.
         TrainingError: a loss is not finite.
@@ -60,12 +63,13 @@ def train(
     torch.set_num_threads(1)
     features, seed = load_features(plan.cache), plan.seeds[0]
     check_features(plan, features)
-    fitted_by = None if calibrate_by is None else temperature_of(calibrate_by, plan.config, features.labels)
     settings = plan.config.training
     fold = training_fold(features.clips, settings.validation_share, seed)
-    claim(run, plan, features)
+    start = load_start(plan, features, tested=bool(fold.test))
+    fitted_by = None if calibrate_by is None else temperature_of(calibrate_by, plan.config, features.labels, start)
+    claim(run, plan, features, start)
     parts = make_parts(features, fold, settings)
-    network = build_network(plan.config, features, seed)
+    network = build_network(plan.config, features, seed, start.checkpoint if start else None)
     state_path = run / "state.safetensors"
     fitted = fit(network, parts.train, parts.test, settings, seed=seed, state_path=state_path, on_epoch=on_epoch)
     write_history(run / "history.csv", seed, fold.name, fitted.history)
@@ -76,13 +80,14 @@ def train(
         scores = summarise(predictions, features.labels)
     chose = "the held-out speakers also chose the epoch that was kept, so these scores flatter it"
     leaks = (chose,) if settings.chooses else ()
-    metrics = describe_run(plan, features, [Round(seed, fold)], leaks) | {
+    metrics = describe_run(plan, features, [Round(seed, fold)], leaks, start) | {
         "parameters": count_parameters(network),
         "seconds": round(time.monotonic() - started, 1),
         "scores": scores,
         "baseline": None,
     }
     made = _checkpoint(plan, features, fold, parts, metrics, network.eval())
+    made = made if start is None else _adapted(made, start)
     save_checkpoint(run / CHECKPOINT_FOLDER, made if fitted_by is None else _scaled(made, fitted_by))
     if scores is not None:
         replace_file(run / "metrics.json", (json.dumps(metrics, indent=1) + "\n").encode())
@@ -126,6 +131,15 @@ def _checkpoint(
             "chosen_on_held_out": bool(metrics["protocol"]["leaks"]),
         },
     )
+
+
+def _adapted(made: Checkpoint, start: Start) -> Checkpoint:
+    """The checkpoint with those who trained what it started from: their voices and faces are in its weights too."""
+    before, facts = start.checkpoint.facts, dict(made.facts)
+    for name in ("corpus", "licence"):
+        facts[name] = sorted({*facts[name], *before.get(name, ())})
+    speakers = tuple(sorted({*made.speakers, *start.checkpoint.speakers}))
+    return replace(made, speakers=speakers, facts=facts | {"started_from": start.facts()})
 
 
 def _scaled(made: Checkpoint, by: Fitted) -> Checkpoint:

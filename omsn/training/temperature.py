@@ -7,7 +7,7 @@ networks, as in any cross-validation, but no answer to one of their clips decide
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from omsn.config import Config
 from omsn.errors import ConfigError
 from omsn.labels import LabelSet
-from omsn.recipes import flat_settings, to_dict
+from omsn.recipes import differing_settings, to_dict
 from omsn.report.run import read_metrics
 from omsn.training.calibration import (
     ReliabilityBin,
@@ -30,6 +30,7 @@ from omsn.training.calibration import (
 )
 from omsn.training.metrics import top_label
 from omsn.training.out_of_fold import OutOfFold
+from omsn.training.start import Start
 
 
 @dataclass(frozen=True)
@@ -92,13 +93,14 @@ def calibrate(out_of_fold: OutOfFold) -> dict[str, Any] | None:
     }
 
 
-def temperature_of(run: Path, config: Config, labels: LabelSet) -> Fitted:
+def temperature_of(run: Path, config: Config, labels: LabelSet, start: Start | None = None) -> Fitted:
     """The temperature that a finished cross-validation found, for a model that is trained in the same way.
 
     Args:
         run: folder that ``omsn crossval`` wrote.
         config: settings of the model, all of which must be those of the run.
         labels: the model's, which must be the run's.
+        start: what the model starts from, which must be what the run's networks started from.
 
     Raises:
         InputError: the folder holds no finished run.
@@ -109,6 +111,10 @@ def temperature_of(run: Path, config: Config, labels: LabelSet) -> Fitted:
     if found.labels != labels.names:
         problems.append(f"its labels are {', '.join(found.labels)}, not {', '.join(labels.names)}")
     problems += differing_settings(found.config, to_dict(config))
+    theirs = None if found.started_from is None else found.started_from.digest
+    ours = None if start is None else start.digest
+    if theirs != ours:
+        problems.append(f"its networks started from {_told(theirs)}, not from {_told(ours)}")
     if found.calibrated is None:
         problems.append(
             f"it has no temperature: {found.protocol.name} must keep speakers apart in several folds, and the run must "
@@ -119,14 +125,8 @@ def temperature_of(run: Path, config: Config, labels: LabelSet) -> Fitted:
     return Fitted(found.calibrated.temperature, run.resolve().name, found.protocol.name, found.seeds)
 
 
-def differing_settings(run: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
-    """One line for each setting that a run has otherwise than is wanted; nested settings, as JSON holds them."""
-    there, here = flat_settings(run), flat_settings(wanted)
-    return [
-        f"{name} is {there.get(name)}, not {here.get(name)}"
-        for name in sorted({*there, *here})
-        if there.get(name) != here.get(name)
-    ]
+def _told(digest: str | None) -> str:
+    return "fresh weights" if digest is None else f"checkpoint {digest[:8]}"
 
 
 def _of_other_speakers(out_of_fold: OutOfFold, rows: NDArray[np.bool_], seed: int) -> NDArray[np.bool_] | None:

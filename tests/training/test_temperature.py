@@ -21,7 +21,7 @@ from omsn.report.run import Calibrated
 from omsn.training.calibration import fit_temperature, negative_log_likelihood, tempered
 from omsn.training.metrics import score
 from omsn.training.out_of_fold import OutOfFold
-from omsn.training.temperature import Fitted, calibrate, cross_fitted, differing_settings, temperature_of
+from omsn.training.temperature import Fitted, calibrate, cross_fitted, temperature_of
 
 FOUND = {"ece": {"pooled": 0.1, "per_seed": [0.1]}, "nll": {"pooled": 0.5, "per_seed": [0.5]}}
 
@@ -160,11 +160,3 @@ def test_a_run_of_other_labels_is_refused(content: dict[str, Any], tmp_path: Pat
     other = replace(LABELS, names=("angry", "calm", "bored"))
     with pytest.raises(ConfigError, match="its labels are angry, calm, sad, not angry, calm, bored"):
         temperature_of(write_run(content, tmp_path), Config(), other)
-
-
-def test_settings_that_differ() -> None:
-    assert differing_settings({}, {}) == []
-    assert differing_settings({"a": {"b": 1}, "c": 2}, {"a": {"b": 2}, "c": 2, "d": 3}) == [
-        "a.b is 1, not 2",
-        "d is None, not 3",
-    ]
