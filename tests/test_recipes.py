@@ -59,7 +59,7 @@ def test_a_recipe_file(tmp_path: Path) -> None:
 
 
 def test_an_unknown_recipe_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"unknown recipe 'fast'; expected one of default, .*, or a .toml file"):
+    with pytest.raises(ConfigError, match=r"unknown recipe 'fast'; expected one of .*default, .*, or a .toml file"):
         load_config("fast")
 
 
@@ -161,6 +161,12 @@ def test_settings_on_top_keep_every_digit_and_the_original(rate: float, decay: f
     config = Config()
     assert with_settings(config, texts) == Config(training=TrainingConfig(learning_rate=rate, weight_decay=decay))
     assert config == Config()
+
+
+def test_what_adapts_can_start_from_the_packages_weights() -> None:
+    adapt, default = load_config("adapt"), load_config("default")
+    assert (adapt.pipeline, adapt.network) == (default.pipeline, default.network)
+    assert adapt.training.learning_rate < default.training.learning_rate
 
 
 def test_nothing_is_flat() -> None:
