@@ -65,7 +65,7 @@ def cross_validate(
     features = _features(plan.cache)
     check_features(plan, features)
     rounds, leaks = plan_rounds(plan, features)
-    start = load_start(plan, features)
+    start = load_start(plan, features, [one.fold for one in rounds])
     claim(run, plan, features, start)
     seconds = 0.0
     for done, (one, spent_s) in enumerate(_run_all(plan, rounds, run, jobs), start=1):

@@ -65,7 +65,7 @@ def train(
     check_features(plan, features)
     settings = plan.config.training
     fold = training_fold(features.clips, settings.validation_share, seed)
-    start = load_start(plan, features, tested=bool(fold.test))
+    start = load_start(plan, features, [fold])
     fitted_by = None if calibrate_by is None else temperature_of(calibrate_by, plan.config, features.labels, start)
     claim(run, plan, features, start)
     parts = make_parts(features, fold, settings)

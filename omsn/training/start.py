@@ -6,17 +6,22 @@ Whoever trained them counts as learnt from: they are told with every result, and
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from omsn.data.dataset import FeatureSet
+from omsn.data.splits import Fold
 from omsn.errors import ConfigError, LeakError
 from omsn.models.checkpoint import Checkpoint, digest_of, load_checkpoint
 from omsn.models.transfer import check_fit, check_pipeline
 from omsn.training.overlap import Overlap
 from omsn.training.plan import Plan
 from omsn.training.rounds import meaning_of
+
+_NAMED = 8
+"""Speakers that a message names."""
 
 logger = logging.getLogger(__name__)
 
@@ -45,13 +50,13 @@ class Start:
         }
 
 
-def load_start(plan: Plan, features: FeatureSet, *, tested: bool = True) -> Start | None:
+def load_start(plan: Plan, features: FeatureSet, folds: Iterable[Fold]) -> Start | None:
     """The checkpoint that a plan starts from; None where it starts afresh.
 
     Args:
         plan: what to do.
-        features: what is learnt from and, where ``tested``, tested on.
-        tested: speakers of the features are tested on.
+        features: what is learnt from and tested on.
+        folds: who is tested on.
 
     Raises:
         CheckpointError: it is damaged, is of a network built with other settings, or was trained on other features.
@@ -65,17 +70,19 @@ def load_start(plan: Plan, features: FeatureSet, *, tested: bool = True) -> Star
     checkpoint = load_checkpoint(plan.start_from)
     check_fit(checkpoint, plan.config.network, meaning_of(features))
     check_pipeline(checkpoint.config.pipeline, features.pipeline, features.source)
+    tested = {features.clips[index].speaker for fold in folds for index in fold.test}
     overlap = Overlap.of(checkpoint, features)
-    shared = f"{len(overlap.shared)} speakers of {features.source} trained {plan.start_from}"
-    told = f"{shared}: {', '.join(overlap.shared[:8])}{overlap.copies}"
-    leaking = tested and bool(overlap.shared)
+    leaking = [speaker for speaker in overlap.shared if speaker in tested]
+    namesakes = [speaker for speaker in overlap.namesakes if speaker in tested]
+    told = f"{len(leaking)} speakers of {features.source} that are tested on trained {plan.start_from}: "
+    told += ", ".join(leaking[:_NAMED]) + overlap.copies
     if leaking and not plan.allow_leaks:
         raise LeakError(f"{told}; start afresh, leave them out, or allow leaks (--allow-leaks)")
-    if tested and overlap.namesakes:
+    if namesakes:
         logger.warning(
             "speakers %s are called as those of another corpus that trained %s; where they are the same people, "
             "these scores flatter",
-            ", ".join(overlap.namesakes[:8]),
+            ", ".join(namesakes[:_NAMED]),
             plan.start_from,
         )
     return Start(checkpoint, digest_of(plan.start_from), (told,) if leaking else ())
