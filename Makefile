@@ -10,11 +10,12 @@ help:            ## list the targets
 
 setup: $(SETUP)  ## make .venv, install the package and fetch the face models
 
-$(SETUP): pyproject.toml constraints.txt scripts/fetch_face_models.py
+$(SETUP): pyproject.toml constraints.txt scripts/fetch_face_models.py scripts/fetch_elan_schema.py
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	$(BIN)/python scripts/fetch_face_models.py
+	$(BIN)/python scripts/fetch_elan_schema.py
 	touch $(SETUP)
 
 check: $(SETUP)  ## style, types, layers, spelling

@@ -45,7 +45,7 @@ def main() -> int:
 
 def missing_models(folder: Path) -> list[str]:
     """Entries whose file is missing from the folder or has other contents than it should."""
-    return [entry for entry, sha256 in SHA256.items() if _hash_of(folder / Path(entry).name) != sha256]
+    return [entry for entry, sha256 in SHA256.items() if not is_right(folder / Path(entry).name, sha256)]
 
 
 def download_wheel(folder: Path) -> Path:
@@ -68,19 +68,28 @@ def extract_models(wheel: Path, folder: Path) -> None:
         KeyError: the wheel has no such model.
         zipfile.BadZipFile: the wheel is damaged.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(wheel) as archive:
         for entry, sha256 in SHA256.items():
-            contents = archive.read(entry)
-            if (got := hashlib.sha256(contents).hexdigest()) != sha256:
-                raise ValueError(f"{wheel.name}: {entry} has SHA-256 {got}, expected {sha256}")
-            unfinished = folder / f".{Path(entry).name}.{os.getpid()}"
-            unfinished.write_bytes(contents)
-            unfinished.replace(folder / Path(entry).name)
+            put(archive.read(entry), sha256, folder / Path(entry).name, f"{wheel.name}: {entry}")
 
 
-def _hash_of(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+def is_right(path: Path, sha256: str) -> bool:
+    """Whether a file is there and has the contents that it should."""
+    return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == sha256
+
+
+def put(contents: bytes, sha256: str, path: Path, source: str) -> None:
+    """Write a file by renaming a finished one.
+
+    Raises:
+        ValueError: the contents are others than they should be; the message names their source.
+    """
+    if (got := hashlib.sha256(contents).hexdigest()) != sha256:
+        raise ValueError(f"{source} has SHA-256 {got}, expected {sha256}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    unfinished.write_bytes(contents)
+    unfinished.replace(path)
 
 
 if __name__ == "__main__":
