@@ -23,7 +23,7 @@ from omsn.files import explain
 from omsn.media.find import Found, MediaFile, find_media
 from omsn.models.checkpoint import CONFIG_NAME, WEIGHTS_NAME
 from omsn.recognizer import Recognizer
-from omsn.types import Prediction
+from omsn.types import Prediction, Window
 from omsn.version import __version__
 from omsn.windows import OnTime
 from omsn.workers import run_tasks
@@ -132,7 +132,7 @@ class Batch:
     @property
     def media_s(self) -> float:
         """Seconds of film and sound that were answered."""
-        return sum(max((one.end_s for one in prediction.windows), default=0.0) for prediction in self.predictions)
+        return sum(prediction.end_s for prediction in self.predictions)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, ready for JSON."""
@@ -149,8 +149,8 @@ class _Ended:
     """What became of a file; neither prediction nor reason where it was done before.
 
     Attributes:
-        prediction: the answer, where there is one.
-        reason: why there is none, or why it was not written.
+        prediction: the answer, where there is one; up to where the file broke off, where it did.
+        reason: why there is none, why it ends early, or why it was not written.
     """
 
     prediction: Prediction | None = None
@@ -169,8 +169,9 @@ def predict_batch(
     """Answer all files that files, folders and patterns stand for.
 
     A file that cannot be answered, or whose outputs cannot be written, is a failure with a reason, and the rest goes
-    on. Outputs are written by this process as soon as each file is answered, and each is recorded in the folder, so
-    that a run that was killed goes on with ``Output.resume``.
+    on. One that breaks off after windows were answered keeps these, and is a failure too. Outputs are written by this
+    process as soon as each file is answered, and each is recorded in the folder, so that a run that was killed goes on
+    with ``Output.resume``.
 
     Args:
         names: as the user gave them.
@@ -201,7 +202,7 @@ def predict_batch(
     answers = run_tasks(partial(_answer, model=model, within=within), paths, jobs=jobs, backend=backend)
     for steps, (number, answer) in enumerate(answers, start=1):
         file = to_do[number]
-        ended[file] = _finish(file, KILLED if answer is None else answer, folder, made_by)
+        ended[file] = _finish(file, answer or _Ended(reason=KILLED), folder, made_by)
         if on_step is not None:
             on_step(steps, len(to_do), file.path.name)
     return _gather(found, ended, folder)
@@ -272,13 +273,17 @@ def _clock(time_s: float) -> str:
     return f"{time_s // 60:.0f}:{time_s % 60:02.0f}"
 
 
-def _answer(path: Path, model: Model, within: _Within | None = None) -> Prediction | str:
-    """The prediction for a file, or why there is none; runs in a worker."""
-    recognizer = _recognizer(model)
+def _answer(path: Path, model: Model, within: _Within | None = None) -> _Ended:
+    """The windows of a file, or those up to where it broke off, or why there is none; runs in a worker."""
+    recognizer, windows, reason = _recognizer(model), list[Window](), ""
     try:
-        return recognizer.predict(path, within.on_time(path) if within else None)
+        windows.extend(recognizer.stream(path, within.on_time(path) if within else None))
     except Exception as error:  # whatever a file does to the decoders must not end the batch
-        return _reason(error, path)
+        reason = _reason(error, path)
+    if not windows:
+        return _Ended(reason=reason)
+    answer = Prediction(str(path), recognizer.labels, tuple(windows), broke_off=reason)
+    return _Ended(answer, f"answered only up to {_clock(answer.end_s)}: {reason}" if reason else "")
 
 
 def _recognizer(model: Model) -> Recognizer:
@@ -300,21 +305,20 @@ def _load(model: Model) -> Recognizer:
     return Recognizer(model.checkpoint, model.normalisation, model.enrolment, model.baseline, decoder_threads=threads)
 
 
-def _finish(
-    file: MediaFile, answer: Prediction | str, folder: AnswerFolder | None, made_by: Mapping[str, str]
-) -> _Ended:
+def _finish(file: MediaFile, ended: _Ended, folder: AnswerFolder | None, made_by: Mapping[str, str]) -> _Ended:
     """The answer under the name that the user gave, its outputs written; or why there is none, or none written."""
-    if isinstance(answer, str):
-        return _Ended(reason=answer)
-    answer = replace(answer, source=str(file.path), made_by=made_by)
+    if ended.prediction is None:
+        return ended
+    answer = replace(ended.prediction, source=str(file.path), made_by=made_by)
+    unwritten = ""
     try:
         if folder is not None:
             folder.write(file, answer)
     except OSError as error:
-        return _Ended(answer, f"answered, but not written: {explain(error)}")
+        unwritten = f"answered, but not written: {explain(error)}"
     except Exception as error:
-        return _Ended(answer, f"answered, but not written: {_reason(error)}")
-    return _Ended(answer)
+        unwritten = f"answered, but not written: {_reason(error)}"
+    return _Ended(answer, "; ".join(filter(None, (ended.reason, unwritten))))
 
 
 def _reason(error: Exception, path: Path | None = None) -> str:

@@ -247,10 +247,12 @@ def print_batch(batch: Batch, folder: Path | None) -> None:
     if batch.passed_over:
         more = f" and {len(batch.passed_over) - MAX_NAMED} more" if len(batch.passed_over) > MAX_NAMED else ""
         err.print(f"passed over: {', '.join(map(shown, batch.passed_over[:MAX_NAMED]))}{more}", highlight=False)
+    in_part = sum(bool(prediction.broke_off) for prediction in batch.predictions)
     counts = {
-        "answered": len(batch.predictions),
+        "answered": len(batch.predictions) - in_part,
+        "answered in part": in_part,
         "done before": len(batch.done_before),
-        "failed": len(batch.failures),
+        "failed": len(batch.failures) - in_part,
         "passed over": len(batch.passed_over),
     }
     if sum(counts.values()) > 1:

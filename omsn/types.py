@@ -272,12 +272,19 @@ class Prediction:
         labels: the label set that orders each window's probabilities.
         windows: answers in order of time.
         made_by: version, checkpoint and settings, as text by name; empty where nobody told. Not compared.
+        broke_off: why the windows end before the file does; empty where they go to its end.
     """
 
     source: str
     labels: LabelSet
     windows: tuple[Window, ...] = field(default=())
     made_by: Mapping[str, str] = field(default_factory=dict, compare=False)
+    broke_off: str = ""
+
+    @property
+    def end_s(self) -> float:
+        """Where the last window ends, in seconds; 0 where there is none."""
+        return max((window.end_s for window in self.windows), default=0.0)
 
     def emotion(self, window: int | None = None) -> str:
         """The most probable label of the whole file, or of one window.

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from omsn.export.csv import write_csv
 from omsn.export.folder import FAILURES_NAME, INDEX_NAME
 from omsn.export.formats import Format, parse_formats
 from omsn.recognizer import Recognizer
-from omsn.types import Prediction
+from omsn.types import Prediction, Window
 
 JSON = parse_formats("json")
 WITHOUT_RIGHTS = pytest.mark.skipif(os.geteuid() == 0, reason="root may read and write everything")
@@ -194,10 +195,10 @@ def test_a_file_that_may_not_be_read_is_a_failure(model: Model, hums: Path) -> N
 def test_what_nobody_expected_is_a_failure_with_its_kind(
     model: Model, hums: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def predict(_: Recognizer, path: Path, __: object) -> Prediction:
+    def stream(_: Recognizer, path: Path, __: object) -> Iterator[Window]:
         raise ZeroDivisionError(f"in\n{path.name}")
 
-    monkeypatch.setattr(Recognizer, "predict", predict)
+    monkeypatch.setattr(Recognizer, "stream", stream)
     batch = predict_batch([hums / "0.wav", hums / "1.wav"], model)
     assert [reason for _, reason in batch.failures] == ["ZeroDivisionError: in 0.wav", "ZeroDivisionError: in 1.wav"]
 

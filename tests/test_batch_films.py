@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 import pytest
 from made_checkpoint import write_checkpoint, write_hum
+from made_media import cut_short, grey_levels, tone, write_media
 
 from omsn.batch import Model, Output, predict_batch
 from omsn.errors import InputError
 from omsn.export.formats import parse_formats
+from omsn.media.sound import read_sound
+from omsn.media.video import read_frames
 from omsn.recognizer import Recognizer
 from omsn.timing import profiling
+
+FASTSTART = {"movflags": "faststart"}
+"""The table of contents goes to the start of the file, so that what is there of a broken copy can be read."""
 
 
 @pytest.fixture(scope="module")
@@ -95,3 +103,23 @@ def test_answers_tell_who_made_them_and_how_much_was_heard(model: Model, hum: Pa
     assert told == dict(batch.predictions[0].made_by) == model.facts() | {"normalisation": "none"}
     assert batch.media_s == batch.predictions[0].windows[-1].end_s
     assert predict_batch([], model).media_s == 0
+
+
+def test_a_film_that_breaks_off_keeps_the_answers_up_to_there(model: Model, tmp_path: Path) -> None:
+    whole = write_media(tmp_path / "a.mp4", tone(20.0), grey_levels(100), frame_rate=Fraction(5), options=FASTSTART)
+    film = cut_short(whole)
+    out = Output(tmp_path / "out", parse_formats("json,overlay"), resume=True)
+    for _ in range(2):  # it is tried again
+        batch = predict_batch([whole, film], model, out)
+        last = next(one for one in batch.predictions if one.source == str(film))
+        assert (last.windows[0].start_s, last.end_s) == (0.0, 10.0)
+        assert last.windows == Recognizer(model.checkpoint).predict(whole).windows[: len(last.windows)]
+        ((name, reason),) = batch.failures
+        assert name == str(film)
+        assert reason.startswith(f"answered only up to 0:10: {last.broke_off}")
+        assert "broke off" in last.broke_off
+        assert json.loads((out.folder / "cut_a.mp4.json").read_text())["broke_off"] == last.broke_off
+    assert batch.done_before == (str(whole),)
+    drawn = out.folder / "cut_a.mp4.overlay.mp4"
+    np.testing.assert_allclose([frame.time_s for frame in read_frames(drawn)], np.arange(50) / 5)
+    assert read_sound(drawn, 8000).duration_s == pytest.approx(10.0, abs=0.05)

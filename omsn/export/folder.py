@@ -21,7 +21,8 @@ from omsn.timing import timed
 from omsn.types import Prediction
 
 INDEX_NAME = "predictions.jsonl"
-"""One line a file that is answered. A line is added once all outputs are there, and taken out before they change."""
+"""One line a file that is answered to its end. A line is added once all outputs are there, and taken out before they
+change."""
 FAILURES_NAME = "failures.csv"
 RESERVED = ("predictions", "failures")
 """Names that files without a suffix could have and that would write over the two above."""
@@ -98,7 +99,7 @@ class AnswerFolder:
             ) from error
 
     def write(self, file: MediaFile, prediction: Prediction) -> None:
-        """Write all outputs of one file, and then its line.
+        """Write all outputs of one file, and then its line; none where it broke off, so that it is tried again.
 
         Raises:
             OSError: the disk is full or the folder cannot be written to; it names the output, never a temporary file.
@@ -106,6 +107,8 @@ class AnswerFolder:
         for form, path in zip(self._formats, self._outputs(file), strict=True):
             with timed(f"write {form.suffix.removeprefix('.')}"), _blamed_on(path):
                 form.write(prediction, path)
+        if prediction.broke_off:
+            return
         with _blamed_on(self._folder / INDEX_NAME), (self._folder / INDEX_NAME).open("ab") as index:
             index.write(_line(self._wanted[file]))
 

@@ -13,7 +13,8 @@ from omsn.types import Prediction
 def prediction_to_dict(prediction: Prediction) -> dict[str, Any]:
     """The answers for one file; the keys are the same whatever is in it.
 
-    ``source``; ``made_by``, version, checkpoint and settings; ``labels``; ``segments``, one answer at a time for each
+    ``source``; ``broke_off``, why the answers end before the file does, null where they go to its end; ``made_by``,
+    version, checkpoint and settings; ``labels``; ``segments``, one answer at a time for each
     face; ``windows``, which overlap, with the probability of each label. ``face`` is the number of the face, and
     ``speaking`` tells, where there are several, whether it is the one that speaks. ``box_px`` is the mean left, top,
     right and bottom of its landmarks in pixels of the upright picture, null where there is no face.
@@ -21,6 +22,7 @@ def prediction_to_dict(prediction: Prediction) -> dict[str, Any]:
     names = prediction.labels.names
     return {
         "source": prediction.source,
+        "broke_off": prediction.broke_off or None,
         "made_by": dict(prediction.made_by),
         "labels": list(names),
         "segments": [

@@ -45,28 +45,29 @@ def write_overlay(prediction: Prediction, path: Path) -> None:
     """Write the file's film with the prediction drawn into it, as MP4; it appears whole or not at all.
 
     It is read, drawn and written picture by picture. The sound is copied. A file with a sound alone becomes a film
-    of a dark picture with its answers.
+    of a dark picture with its answers. Where the answers end because the file broke off, the film ends with them.
 
     Raises:
         MediaError: the file that was predicted cannot be read any more.
         OSError: the disk is full or the folder cannot be written to.
     """
     info = probe(prediction.source)
+    end_s = prediction.end_s if prediction.broke_off else None
     frames = (
-        _blank_frames(prediction.source, info.audio_rate_hz)
+        _blank_frames(prediction.source, info.audio_rate_hz, end_s)
         if info.audio_rate_hz is not None and not info.has_video
-        else read_frames(prediction.source)
+        else read_frames(prediction.source, end_s=end_s)
     )
     painter = Painter(prediction)
     painted = (replace(one, image=painter.paint(one.image, one.time_s)) for one in frames)
-    write_film(path, prediction.source, painted)
+    write_film(path, prediction.source, painted, end_s=end_s)
 
 
-def _blank_frames(sound: str, rate_hz: int) -> Iterator[Frame]:
+def _blank_frames(sound: str, rate_hz: int, end_s: float | None) -> Iterator[Frame]:
     """Dark pictures for as long as a sound lasts, which only decoding tells of every file."""
     width, height = BLANK_SIZE
     number = 0
-    for piece in sound_blocks(sound, rate_hz):
+    for piece in sound_blocks(sound, rate_hz, end_s=end_s):
         while number / BLANK_RATE_HZ < piece.start_s + piece.duration_s:
             image = np.full((height, width, 3), BLANK_GREY, np.uint8)
             yield Frame(image, number / BLANK_RATE_HZ, 1 / BLANK_RATE_HZ)

@@ -44,6 +44,7 @@ def write_film(
     pictures: Iterable[Frame],
     *,
     with_sound: bool = True,
+    end_s: float | None = None,
     x264: Mapping[str, str] = QUICK,
 ) -> None:
     """Write pictures and the sound of a source as an MP4 file, in one pass; it appears whole or not at all.
@@ -53,6 +54,7 @@ def write_film(
         source: the file that the sound comes from; pictures have times on its clock.
         pictures: in order of time, all of one size; an odd side loses a row or column of pixels.
         with_sound: False writes the pictures alone, whose times may then be on a clock of their own.
+        end_s: sound from this time on is left out, to a packet of it; None takes it to its end.
         x264: the encoder's options.
 
     Raises:
@@ -63,7 +65,7 @@ def write_film(
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with open_container(source) as sounding, av.open(f"{FILE_PROTOCOL}{part}", "w", format="mp4") as target:
-            tracks = _tracks(target, sounding, source, iter(pictures), with_sound, x264)
+            tracks = _tracks(target, sounding, source, iter(pictures), x264, with_sound, end_s)
             for _, packet in heapq.merge(*tracks, key=itemgetter(0)):
                 target.mux(packet)
         part.replace(path)
@@ -87,8 +89,9 @@ def _tracks(
     sounding: InputContainer,
     source: str | Path,
     pictures: Iterator[Frame],
-    with_sound: bool,
     x264: Mapping[str, str],
+    with_sound: bool,
+    end_s: float | None,
 ) -> list[Iterator[TimedPacket]]:
     """What goes into the film: its pictures, and its sound copied or encoded anew."""
     first = next(pictures, None)
@@ -98,9 +101,9 @@ def _tracks(
     video = _add_video(target, first.image, (picture.average_rate if picture else None) or DEFAULT_RATE, x264)
     tracks = [_picture_packets(video, chain([first], pictures))]
     if sound is not None and sound.codec_context.name in MP4_SOUND:
-        tracks.append(_copied_packets(target.add_stream_from_template(sound), sounding, sound))
+        tracks.append(_copied_packets(target.add_stream_from_template(sound), sounding, sound, end_s))
     elif sound is not None:
-        tracks.append(_aac_packets(target.add_stream("aac", rate=AAC_HZ, layout="mono"), source))
+        tracks.append(_aac_packets(target.add_stream("aac", rate=AAC_HZ, layout="mono"), source, end_s))
     return tracks
 
 
@@ -130,7 +133,9 @@ def _picture_packets(video: av.VideoStream, pictures: Iterable[Frame]) -> Iterat
         yield _timed(packet)
 
 
-def _copied_packets(track: av.AudioStream, sounding: InputContainer, sound: av.AudioStream) -> Iterator[TimedPacket]:
+def _copied_packets(
+    track: av.AudioStream, sounding: InputContainer, sound: av.AudioStream, end_s: float | None
+) -> Iterator[TimedPacket]:
     """The sound as it is and as long; packets that end before the file's clock starts are left out."""
     zero_s = clock_zero_s(sounding)
     end = None if sound.duration is None else (sound.start_time or 0) + sound.duration
@@ -139,6 +144,8 @@ def _copied_packets(track: av.AudioStream, sounding: InputContainer, sound: av.A
             continue  # the empty packet at the end
         if end is not None and packet.duration and packet.pts < end:
             packet.duration = min(packet.duration, end - packet.pts)  # the last one is padded, in MP3 above all
+        if end_s is not None and packet.pts * packet.time_base >= zero_s + end_s:
+            return
         shift = round(zero_s / packet.time_base)
         packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
         if packet.pts + (packet.duration or 0) >= 0:
@@ -146,9 +153,9 @@ def _copied_packets(track: av.AudioStream, sounding: InputContainer, sound: av.A
             yield _timed(packet)
 
 
-def _aac_packets(track: av.AudioStream, source: str | Path) -> Iterator[TimedPacket]:
+def _aac_packets(track: av.AudioStream, source: str | Path, end_s: float | None) -> Iterator[TimedPacket]:
     """The sound encoded anew, mixed to one channel."""
-    for block in sound_blocks(source, AAC_HZ):
+    for block in sound_blocks(source, AAC_HZ, end_s=end_s):
         if len(block.samples):
             frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(block.samples[None]), format="fltp", layout="mono")
             frame.rate, frame.time_base = AAC_HZ, Fraction(1, AAC_HZ)

@@ -14,7 +14,14 @@ LABELS = LabelSet(("calm", "happy"))
 
 def test_a_prediction_without_windows() -> None:
     told = prediction_to_dict(Prediction("a.mp4", LABELS))
-    assert told == {"source": "a.mp4", "made_by": {}, "labels": ["calm", "happy"], "segments": [], "windows": []}
+    assert told == {
+        "source": "a.mp4",
+        "broke_off": None,
+        "made_by": {},
+        "labels": ["calm", "happy"],
+        "segments": [],
+        "windows": [],
+    }
 
 
 def test_what_is_written_is_what_is_told(tmp_path: Path) -> None:
