@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -22,15 +22,12 @@ from omsn.export.json import prediction_to_dict
 from omsn.files import explain
 from omsn.media.find import Found, MediaFile, find_media
 from omsn.models.checkpoint import CONFIG_NAME, WEIGHTS_NAME
+from omsn.progress import OnStep, Reached, clock, telling
 from omsn.recognizer import Recognizer
 from omsn.types import Prediction, Window
 from omsn.version import __version__
-from omsn.windows import OnTime
 from omsn.workers import run_tasks
 
-OnStep = Callable[[float, int, str], None]
-TELL_EVERY_S = 2.0
-"""Seconds of a file between two words on how far it is."""
 _LOADING = Lock()
 KILLED = (
     "the process that read it was killed, often for want of memory; try it by itself with fewer jobs, "
@@ -180,8 +177,8 @@ def predict_batch(
         jobs: processes, each on one thread from then on; for one and no backend, this process, and the decoder's
             threads beside it.
         backend: see ``omsn.workers.run_tasks``.
-        on_step: called with (files done, files to do, name of the file that was done); in this process also within a
-            long file, with its share that is done, and the time in it behind its name.
+        on_step: called with (files done, files to do, name of the file that was done), and in between, where the
+            workers are on this machine, with the share of the files in hand, and the time in the first behind its name.
 
     Raises:
         CheckpointError: the model is missing or damaged, here or on a worker.
@@ -197,14 +194,11 @@ def predict_batch(
     to_do = [file for file in found.files if file not in ended]
     if folder is not None:
         folder.begin(to_do)
-    paths = [file.path.absolute() for file in to_do]
-    within = _Within(on_step, paths) if on_step is not None and alone else None
-    answers = run_tasks(partial(_answer, model=model, within=within), paths, jobs=jobs, backend=backend)
-    for steps, (number, answer) in enumerate(answers, start=1):
-        file = to_do[number]
-        ended[file] = _finish(file, answer or _Ended(reason=KILLED), folder, made_by)
-        if on_step is not None:
-            on_step(steps, len(to_do), file.path.name)
+    with telling([file.path.name for file in to_do], on_step) as (reached, on_ended):
+        work, tasks = partial(_answer, model=model, reached=reached), [file.path.absolute() for file in to_do]
+        for number, answer in run_tasks(work, list(enumerate(tasks)), jobs=jobs, backend=backend):
+            ended[to_do[number]] = _finish(to_do[number], answer or _Ended(reason=KILLED), folder, made_by)
+            on_ended(number)
     return _gather(found, ended, folder)
 
 
@@ -249,41 +243,17 @@ def _known(files: Sequence[MediaFile], folder: AnswerFolder | None, *, resume: b
     return known
 
 
-class _Within:
-    """Tells how far the work is within one file of several."""
-
-    def __init__(self, on_step: OnStep, paths: Sequence[Path]) -> None:
-        self._on_step, self._paths = on_step, paths
-
-    def on_time(self, path: Path) -> OnTime:
-        """For one of the files; it speaks every few seconds of the file."""
-        done, told_s = self._paths.index(path), 0.0
-
-        def tell(reached_s: float, length_s: float | None) -> None:
-            nonlocal told_s
-            if reached_s - told_s >= TELL_EVERY_S:
-                told_s = reached_s
-                share, of_all = (min(reached_s / length_s, 1.0), f" of {_clock(length_s)}") if length_s else (0.0, "")
-                self._on_step(done + share, len(self._paths), f"{path.name} {_clock(reached_s)}{of_all}")
-
-        return tell
-
-
-def _clock(time_s: float) -> str:
-    return f"{time_s // 60:.0f}:{time_s % 60:02.0f}"
-
-
-def _answer(path: Path, model: Model, within: _Within | None = None) -> _Ended:
+def _answer(task: tuple[int, Path], model: Model, reached: Reached | None) -> _Ended:
     """The windows of a file, or those up to where it broke off, or why there is none; runs in a worker."""
-    recognizer, windows, reason = _recognizer(model), list[Window](), ""
+    (number, path), recognizer, windows, reason = task, _recognizer(model), list[Window](), ""
     try:
-        windows.extend(recognizer.stream(path, within.on_time(path) if within else None))
+        windows.extend(recognizer.stream(path, reached.on_time(number) if reached else None))
     except Exception as error:  # whatever a file does to the decoders must not end the batch
         reason = _reason(error, path)
     if not windows:
         return _Ended(reason=reason)
     answer = Prediction(str(path), recognizer.labels, tuple(windows), broke_off=reason)
-    return _Ended(answer, f"answered only up to {_clock(answer.end_s)}: {reason}" if reason else "")
+    return _Ended(answer, f"answered only up to {clock(answer.end_s)}: {reason}" if reason else "")
 
 
 def _recognizer(model: Model) -> Recognizer:

@@ -62,17 +62,6 @@ def test_a_reason_does_not_name_the_file_again(model: Model, tmp_path: Path) -> 
     assert reason.startswith("neither sound nor a face in it: its sound is silent, and it has no picture")
 
 
-def test_news_from_within_a_long_file(model: Model, hum: Path, tmp_path: Path) -> None:
-    long, told = write_hum(tmp_path / "long.wav", 65.0), list[tuple[float, int, str]]()
-    predict_batch([hum, long], model, on_step=lambda *step: told.append(step))
-    shares, notes = [share for share, _, _ in told], [note for _, _, note in told]
-    assert (notes[0], notes[1], notes[-1]) == ("hum.wav", "long.wav 0:02 of 1:05", "long.wav")
-    assert (shares[0], shares[-1]) == (1, 2)
-    assert shares[1] == pytest.approx(1 + 2 / 65, abs=0.02)
-    assert shares == sorted(shares)
-    assert 25 < len(told) < 40
-
-
 def test_a_baseline_is_passed_on_and_answers_with_another_are_not_reused(hum: Path, tmp_path: Path) -> None:
     checkpoint = write_checkpoint(tmp_path / "checkpoint", normalisation="enrolled")
     neutral = write_hum(tmp_path / "neutral.wav", 1.5, hz=220.0)
