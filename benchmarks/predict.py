@@ -100,10 +100,12 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, nargs="+", default=[1, 2], help="numbers of processes to compare")
     parser.add_argument("--clips", type=int, default=8, help="clips for the stages")
     parser.add_argument("--out", type=Path, help="write the figures as JSON")
+    data = os.environ.get("OMSN_DATA")
+    parser.add_argument("--data", type=Path, default=data, required=not data, help="holds ravdess; or set OMSN_DATA")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    clips = sorted((Path(os.environ["OMSN_DATA"]) / "ravdess" / "video").rglob("*.mp4"))[: arguments.clips]
+    clips = sorted((arguments.data / "ravdess" / "video").rglob("*.mp4"))[: arguments.clips]
     rows = [Row("programs that wanted a core in the last minute", os.getloadavg()[0], "")]
     print(rows[0])
     with tempfile.TemporaryDirectory() as folder, threadpool_limits(limits=1):

@@ -36,9 +36,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clips", type=int, default=100, help="clips for the comparison with librosa")
     parser.add_argument("--epochs", type=int, default=3, help="epochs of the paper recipe to time")
+    data = os.environ.get("OMSN_DATA")
+    parser.add_argument("--data", type=Path, default=data, required=not data, help="holds ravdess; or set OMSN_DATA")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    clips = CORPORA["ravdess"](Path(os.environ["OMSN_DATA"]) / "ravdess").clips
+    clips = CORPORA["ravdess"](arguments.data / "ravdess").clips
     _row("omsn --help", _seconds(lambda: _run("-m", "omsn", "--help")))
     _row("import omsn", _seconds(lambda: _run("-c", "import omsn")))
     _compare_features(clips[: arguments.clips])

@@ -102,3 +102,13 @@ def test_the_whole_benchmark_on_one_clip(tmp_path: Path) -> None:
     figures = json.loads(out.read_text(encoding="utf-8"))["figures"]
     assert len(ran.stdout.splitlines()) == len(figures) > 10
     assert sum(figure["goal"] is not None for figure in figures) == 12
+
+
+def test_without_data_the_option_is_asked_for(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OMSN_DATA", raising=False)
+    monkeypatch.setattr(sys, "argv", ["predict.py", "checkpoint"])
+    with pytest.raises(SystemExit):
+        predict.main()
+    assert "the following arguments are required: --data" in capsys.readouterr().err
