@@ -15,18 +15,20 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from omsn.config import Normalisation
-from omsn.errors import CheckpointError, InputError, OmsnError
-from omsn.export.folder import FAILURES_NAME, AnswerFolder
+from omsn.errors import CheckpointError, InputError, MediaError, OmsnError
+from omsn.export.folder import FAILURES_NAME, AnswerFolder, Outputs, write_outputs
 from omsn.export.formats import OVERLAY_SUFFIX, Format
 from omsn.export.json import prediction_to_dict
 from omsn.files import explain
+from omsn.media.container import check_readable
 from omsn.media.find import Found, MediaFile, find_media
 from omsn.models.checkpoint import CONFIG_NAME, WEIGHTS_NAME
 from omsn.progress import OnStep, Reached, clock, telling
 from omsn.recognizer import Recognizer
 from omsn.types import Prediction, Window
 from omsn.version import __version__
-from omsn.workers import run_tasks
+from omsn.windows import OnTime
+from omsn.workers import in_this_process, on_this_machine, run_tasks
 
 _LOADING = Lock()
 KILLED = (
@@ -142,16 +144,35 @@ class Batch:
 
 
 @dataclass(frozen=True)
+class _Task:
+    """A file to answer.
+
+    Attributes:
+        number: among those to do.
+        path: absolute.
+        source: its name as the user gave it.
+        outputs: what to write.
+    """
+
+    number: int
+    path: Path
+    source: str
+    outputs: Outputs
+
+
+@dataclass(frozen=True)
 class _Ended:
-    """What became of a file; neither prediction nor reason where it was done before.
+    """What became of a file.
 
     Attributes:
         prediction: the answer, where there is one; up to where the file broke off, where it did.
-        reason: why there is none, why it ends early, or why it was not written.
+        reason: why there is none, why it ends early, or why it was not written; empty where all is well.
+        before: nothing was done, for an earlier run has written all.
     """
 
     prediction: Prediction | None = None
     reason: str = ""
+    before: bool = False
 
 
 def predict_batch(
@@ -166,27 +187,27 @@ def predict_batch(
     """Answer all files that files, folders and patterns stand for.
 
     A file that cannot be answered, or whose outputs cannot be written, is a failure with a reason, and the rest goes
-    on. One that breaks off after windows were answered keeps these, and is a failure too. Outputs are written by this
-    process as soon as each file is answered, and each is recorded in the folder, so that a run that was killed goes on
-    with ``Output.resume``.
+    on. One that breaks off after windows were answered keeps these, and is a failure too. Outputs are written as soon
+    as each file is answered, by the process that answered it (for a cluster, by this one), and each file is recorded
+    in the folder, so that a run that was killed goes on with ``Output.resume``. This process and each other one is on
+    one thread of torch, OpenCV and BLAS from then on.
 
     Args:
         names: as the user gave them.
         model: loaded once in each process.
         output: what to write; None writes nothing.
-        jobs: processes, each on one thread from then on; for one and no backend, this process, and the decoder's
-            threads beside it.
+        jobs: processes; for one and no backend, this process, and the decoder's threads beside it.
         backend: see ``omsn.workers.run_tasks``.
         on_step: called with (files done, files to do, name of the file that was done), and in between, where the
             workers are on this machine, with the share of the files in hand, and the time in the first behind its name.
+            Never by two threads at once, but not always by the caller's; it must not raise.
 
     Raises:
         CheckpointError: the model is missing or damaged, here or on a worker.
         MediaError: a file of the model's enrolment cannot be read.
         InputError: the folder cannot be written to, there is no such backend or cluster, or the enrolment is of no use.
     """
-    alone = jobs == 1 and backend is None
-    model = model if alone else replace(model, decoder_threads=1)
+    model = model if in_this_process(jobs, backend) else replace(model, decoder_threads=1)
     made_by = model.facts() | {"normalisation": _recognizer(model).normalisation}
     found = find_media(names) if output is None else _without_films_of(output, find_media(names))
     folder = AnswerFolder(output.folder, found.files, output.formats, model.facts()) if output else None
@@ -195,18 +216,30 @@ def predict_batch(
     if folder is not None:
         folder.begin(to_do)
     with telling([file.path.name for file in to_do], on_step) as (reached, on_ended):
-        work, tasks = partial(_answer, model=model, reached=reached), [file.path.absolute() for file in to_do]
-        for number, answer in run_tasks(work, list(enumerate(tasks)), jobs=jobs, backend=backend):
-            ended[to_do[number]] = _finish(to_do[number], answer or _Ended(reason=KILLED), folder, made_by)
+        tasks = _tasks(to_do, folder)
+        work = partial(_do, model=model, made_by=made_by, reached=reached, writes=on_this_machine(backend))
+        for number, result in run_tasks(work, tasks, jobs=jobs, backend=backend):
+            one = result or _Ended(reason=KILLED)
+            one = one if on_this_machine(backend) else _written(one, tasks[number].outputs)
+            ended[to_do[number]] = _recorded(one, to_do[number], folder)
             on_ended(number)
     return _gather(found, ended, folder)
 
 
+def _tasks(files: Sequence[MediaFile], folder: AnswerFolder | None) -> list[_Task]:
+    return [
+        _Task(number, file.path.absolute(), str(file.path), folder.outputs(file) if folder else ())
+        for number, file in enumerate(files)
+    ]
+
+
 def _without_films_of(output: Output, found: Found) -> Found:
-    """Without the films that an earlier run wrote, where the output folder lies in a folder that was named."""
+    """Without films that an earlier run drew, where the output folder lies in a folder that was named."""
     home = output.folder.resolve()
     written = [
-        file for file in found.files if file.path.name.endswith(OVERLAY_SUFFIX) and home in file.identity.parents
+        file
+        for file in found.files
+        if not file.named and file.path.name.endswith(OVERLAY_SUFFIX) and home in file.identity.parents
     ]
     files = tuple(file for file in found.files if file not in written)
     passed_over = (*found.passed_over, *(str(file.path) for file in written))
@@ -224,10 +257,17 @@ def _enrolment(names: Sequence[Path]) -> tuple[Path, ...]:
 
 def _digest(what: str, files: Sequence[Path]) -> str:
     try:
-        each = sorted(hashlib.sha256(file.read_bytes()).digest() for file in files)
+        each = sorted(_digest_of(check_readable(file)) for file in files)
+    except MediaError as error:
+        raise InputError(f"{what}: {error}") from error
     except OSError as error:
         raise InputError(f"{what}: {error.filename}: cannot be read ({error.strerror})") from error
     return hashlib.sha256(b"".join(each)).hexdigest() if files else ""
+
+
+def _digest_of(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
 
 
 def _known(files: Sequence[MediaFile], folder: AnswerFolder | None, *, resume: bool) -> dict[MediaFile, _Ended]:
@@ -237,23 +277,64 @@ def _known(files: Sequence[MediaFile], folder: AnswerFolder | None, *, resume: b
         return known
     for file in files:
         if resume and folder.has(file):
-            known[file] = _Ended()
+            known[file] = _Ended(before=True)
         elif reason := folder.refusal(file):
             known[file] = _Ended(reason=reason)
     return known
 
 
-def _answer(task: tuple[int, Path], model: Model, reached: Reached | None) -> _Ended:
-    """The windows of a file, or those up to where it broke off, or why there is none; runs in a worker."""
-    (number, path), recognizer, windows, reason = task, _recognizer(model), list[Window](), ""
+def _do(task: _Task, *, model: Model, made_by: Mapping[str, str], reached: Reached | None, writes: bool) -> _Ended:
+    """Answer a file and write its outputs; runs in a worker, which on a cluster leaves writing to who asked."""
+    on_time = reached.on_time(task.number) if reached else None
+    ended = _answer(task, _recognizer(model), made_by, on_time)
+    if not (writes and task.outputs):
+        return ended
+    if reached is not None:
+        reached.writes(task.number)
+    return _written(ended, task.outputs)
+
+
+def _answer(task: _Task, recognizer: Recognizer, made_by: Mapping[str, str], on_time: OnTime | None) -> _Ended:
+    """The windows of a file, or those up to where it broke off, or why there is none."""
+    windows: list[Window] = []
+    reason = ""
     try:
-        windows.extend(recognizer.stream(path, reached.on_time(number) if reached else None))
+        for window in recognizer.stream(task.path, on_time):
+            windows.append(window)
     except Exception as error:  # whatever a file does to the decoders must not end the batch
-        reason = _reason(error, path)
+        reason = _reason(error, task.path)
     if not windows:
         return _Ended(reason=reason)
-    answer = Prediction(str(path), recognizer.labels, tuple(windows), broke_off=reason)
+    answer = Prediction(task.source, recognizer.labels, tuple(windows), made_by, broke_off=reason)
     return _Ended(answer, f"answered only up to {clock(answer.end_s)}: {reason}" if reason else "")
+
+
+def _written(ended: _Ended, outputs: Outputs) -> _Ended:
+    """The same with its outputs written, or why they are not."""
+    if ended.prediction is None:
+        return ended
+    try:
+        write_outputs(outputs, ended.prediction)
+    except OSError as error:
+        return _not_written(ended, explain(error))
+    except Exception as error:
+        return _not_written(ended, _reason(error))
+    return ended
+
+
+def _recorded(ended: _Ended, file: MediaFile, folder: AnswerFolder | None) -> _Ended:
+    """The same, in the folder's index where all is well; what broke off is tried again."""
+    if folder is None or ended.reason:
+        return ended
+    try:
+        folder.record(file)
+    except OSError as error:
+        return _not_written(ended, explain(error))
+    return ended
+
+
+def _not_written(ended: _Ended, why: str) -> _Ended:
+    return replace(ended, reason="; ".join(filter(None, (ended.reason, f"answered, but not written: {why}"))))
 
 
 def _recognizer(model: Model) -> Recognizer:
@@ -275,22 +356,6 @@ def _load(model: Model) -> Recognizer:
     return Recognizer(model.checkpoint, model.normalisation, model.enrolment, model.baseline, decoder_threads=threads)
 
 
-def _finish(file: MediaFile, ended: _Ended, folder: AnswerFolder | None, made_by: Mapping[str, str]) -> _Ended:
-    """The answer under the name that the user gave, its outputs written; or why there is none, or none written."""
-    if ended.prediction is None:
-        return ended
-    answer = replace(ended.prediction, source=str(file.path), made_by=made_by)
-    unwritten = ""
-    try:
-        if folder is not None:
-            folder.write(file, answer)
-    except OSError as error:
-        unwritten = f"answered, but not written: {explain(error)}"
-    except Exception as error:
-        unwritten = f"answered, but not written: {_reason(error)}"
-    return _Ended(answer, "; ".join(filter(None, (ended.reason, unwritten))))
-
-
 def _reason(error: Exception, path: Path | None = None) -> str:
     """An error in one line, with its kind where it is not one that OMSN raises on purpose; without the file's path."""
     text = str(error) if isinstance(error, OmsnError) else f"{type(error).__name__}: {error}"
@@ -307,7 +372,7 @@ def _gather(found: Found, ended: Mapping[MediaFile, _Ended], folder: AnswerFolde
             failures.append((FAILURES_NAME, explain(error)))
     return Batch(
         tuple(one.prediction for _, one in in_order if one.prediction is not None),
-        tuple(path for path, one in in_order if one == _Ended()),
+        tuple(path for path, one in in_order if one.before),
         tuple(failures),
         found.passed_over,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import signal
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -375,6 +376,7 @@ def _common(
 def main() -> None:
     """Run the command line; errors made on purpose become one line and exit code 1."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # so that nothing unfinished is left behind
     try:
         app()
     except OmsnError as error:

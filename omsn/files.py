@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from pathlib import Path
 
 
@@ -13,12 +14,17 @@ def replace_file(path: Path, content: bytes) -> None:
         OSError: the disk is full or the folder cannot be written to; nothing is left behind.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = part_of(path)
     try:
         part.write_bytes(content)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def part_of(path: Path) -> Path:
+    """A temporary name beside a file, of nobody else's, and short: names may be as long as the system allows."""
+    return path.with_name(f".omsn-{os.getpid()}-{secrets.token_hex(4)}.part")
 
 
 def explain(error: OSError) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from omsn.errors import OmsnError
 from omsn.features.normalise import SampleStatistics, SampleSums
 from omsn.windows import WHOLE_S, View
 
@@ -47,7 +48,8 @@ def enrolled(windows: Iterable[tuple[View, ...]], path: Path, known: Enrolment) 
     """Each person by the person's own windows so far, and the one of track 0 by the enrolment too.
 
     The windows of the first ``ENROL_S`` wait for each other, so that a file up to that length is standardised as a
-    whole. A file that is in the enrolment counts once.
+    whole. Where the file breaks off, they are answered before the error comes. A file that is in the enrolment counts
+    once.
 
     Args:
         windows: of the file.
@@ -58,15 +60,19 @@ def enrolled(windows: Iterable[tuple[View, ...]], path: Path, known: Enrolment) 
     people, in_enrolment = {0: known.sums}, path.resolve() in known.files
     waiting: list[tuple[View, ...]] = []
     end_s = 0.0
-    for views in windows:
-        for view in views:
-            if not (in_enrolment and view.track == 0):
-                people[view.track] = people.get(view.track, nothing).plus(view.sample)
-        waiting.append(views)
-        end_s = views[0].end_s
-        if end_s >= ENROL_S:
-            yield from _each_by_its_person(waiting, people)
-            waiting = []
+    try:
+        for views in windows:
+            for view in views:
+                if not (in_enrolment and view.track == 0):
+                    people[view.track] = people.get(view.track, nothing).plus(view.sample)
+            waiting.append(views)
+            end_s = views[0].end_s
+            if end_s >= ENROL_S:
+                yield from _each_by_its_person(waiting, people)
+                waiting = []
+    except OmsnError:  # the file breaks off here
+        yield from _each_by_its_person(waiting, people)
+        raise
     yield from _each_by_its_person(waiting, people)
     if end_s <= WHOLE_S and not known.files - {path.resolve()}:
         logger.warning(

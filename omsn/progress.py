@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Lock, Thread
@@ -19,13 +19,16 @@ OnStep = Callable[[float, int, str], None]
 """Called with what is done and what is to do, in files, and a note."""
 OnEnded = Callable[[int], None]
 """Called with the number of a file."""
+N_COLUMNS = 3
 LOOK_EVERY_S = 0.5
 """Seconds between two looks at how far the files in hand are."""
 
 
 @dataclass(frozen=True)
 class Reached:
-    """Where processes note how far they are: a row a file, seconds that are done and the length, NaN where not known.
+    """Where processes note how far they are: a row a file.
+
+    Its columns: seconds that are done; the length in seconds, NaN where not known; 1 while answers are written.
 
     Attributes:
         path: of the table, on this machine.
@@ -36,12 +39,12 @@ class Reached:
     n_files: int
 
     def rows(self) -> NDArray[np.float64]:
-        """The rows as they are and will be, (n_files, 2).
+        """The rows as they are and will be, (n_files, 3).
 
         Raises:
             OSError: the table is not there.
         """
-        return np.memmap(self.path, np.float64, "r+", shape=(self.n_files, 2))
+        return np.memmap(self.path, np.float64, "r+", shape=(self.n_files, N_COLUMNS))
 
     def on_time(self, number: int) -> OnTime | None:
         """What notes how far one of the files is; None where the table is not there, as on a cluster's machines."""
@@ -51,9 +54,14 @@ class Reached:
             return None
 
         def note(reached_s: float, length_s: float | None) -> None:
-            row[:] = reached_s, length_s or math.nan
+            row[:] = reached_s, length_s or math.nan, 0.0
 
         return note
+
+    def writes(self, number: int) -> None:
+        """Note that the answers for a file are being written."""
+        with suppress(OSError):
+            self.rows()[number, 2] = 1.0
 
 
 @contextmanager
@@ -92,7 +100,7 @@ def _table(n_files: int, stack: ExitStack) -> Reached | None:
 
 
 def _nothing_yet(n_files: int) -> NDArray[np.float64]:
-    return np.tile([0.0, np.nan], (n_files, 1))
+    return np.tile([0.0, np.nan, 0.0], (n_files, 1))
 
 
 def _look_until(over: Event, steps: _Steps) -> None:
@@ -107,7 +115,7 @@ class _Steps:
         self._names, self._on_step, self._lock = names, on_step, Lock()
         self._rows = _nothing_yet(len(names)) if reached is None else reached.rows()
         self._ended = np.zeros(len(names), np.bool_)
-        self._told = np.zeros(len(names))
+        self._told = _nothing_yet(len(names))
 
     def ended(self, number: int) -> None:
         """A file is done with."""
@@ -120,26 +128,27 @@ class _Steps:
         with self._lock:
             rows = self._rows.copy()
             in_hand = np.flatnonzero(~self._ended & (rows[:, 0] > 0))
-            if len(in_hand) and (rows[in_hand, 0] != self._told[in_hand]).any():
-                self._told = rows[:, 0]
+            if len(in_hand) and not np.array_equal(rows[in_hand], self._told[in_hand], equal_nan=True):
+                self._told = rows
                 self._on_step(self._done(rows), len(self._names), self._note(rows, in_hand.tolist()))
 
     def _done(self, rows: NDArray[np.float64]) -> float:
         """Files that have ended, and shares of those in hand whose length is known."""
-        reached_s, length_s = rows[~self._ended].T
+        reached_s, length_s, _ = rows[~self._ended].T
         return float(self._ended.sum() + np.nan_to_num(np.minimum(reached_s / length_s, 1.0)).sum())
 
     def _note(self, rows: NDArray[np.float64], in_hand: Sequence[int]) -> str:
-        reached_s, length_s = rows[in_hand[0]].tolist()
+        reached_s, length_s, writing = rows[in_hand[0]].tolist()
         of_all = "" if math.isnan(length_s) else f" of {clock(length_s)}"
         more = f", and {len(in_hand) - 1} more" if len(in_hand) > 1 else ""
-        return f"{self._names[in_hand[0]]} {clock(reached_s)}{of_all}{more}"
+        return f"{self._names[in_hand[0]]} {clock(reached_s)}{of_all}{', writing' if writing else ''}{more}"
 
 
 def clock(time_s: float) -> str:
-    """Minutes and seconds.
+    """Whole minutes and seconds that are over.
 
-    >>> clock(65.2)
-    '1:05'
+    >>> clock(65.2), clock(119.9)
+    ('1:05', '1:59')
     """
-    return f"{time_s // 60:.0f}:{time_s % 60:02.0f}"
+    minutes, seconds = divmod(int(time_s), 60)
+    return f"{minutes}:{seconds:02}"

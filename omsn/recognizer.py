@@ -99,7 +99,7 @@ class Recognizer:
         """Recognise the emotion of a file: all that ``stream`` yields.
 
         Raises:
-            MediaError: the file cannot be read.
+            MediaError: the file cannot be read to its end; ``stream`` gives the answers before it breaks off.
             InputError: it has neither sound nor a face.
         """
         return Prediction(str(path), self.labels, tuple(self.stream(path, on_time)))
@@ -112,10 +112,11 @@ class Recognizer:
             on_time: called with the seconds that are done, and the length in seconds where it is known.
 
         Yields:
-            The answers in order of time, and within a window by the number of the face.
+            The answers in order of time, and within a window by the number of the face. Those of the first minute come
+            together where the normalisation is ``enrolled``.
 
         Raises:
-            MediaError: the file cannot be read.
+            MediaError: the file cannot be read, or not further than to where it broke off.
             InputError: it has neither sound nor a face; nothing was yielded.
         """
         for views in self._standardised(Path(path), self._views(path, on_time)):
@@ -126,7 +127,8 @@ class Recognizer:
 
     def _face_at_rest(self, path: str | Path) -> RestingFace | None:
         """Of the main face of a clip that is neutral throughout."""
-        resting = RestingFace.throughout([views[0].sample.video for views in self._views(path)])
+        seen = [view.sample.video for views in self._views(path) for view in views if view.track == 0]
+        resting = RestingFace.throughout(seen)
         if resting is None and self._normalisation != "enrolled":
             raise InputError(
                 f"{path}: no face in it to measure changes from, and normalisation {self._normalisation} "

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Step = Callable[[float, int, str], None]
 
-out, err = Console(soft_wrap=True), Console(stderr=True, soft_wrap=True)
+out, err = Console(soft_wrap=True, emoji=False), Console(stderr=True, soft_wrap=True, emoji=False)
 
 MAX_LISTED = 20
 """Skipped or failed files that a command lists; all of them are counted."""
@@ -290,7 +290,9 @@ def print_facts(facts: Mapping[str, Any]) -> None:
 
 def _print_table(table: Table, console: Console = out) -> None:
     """As wide as the terminal at most; as wide as it needs where it goes into a file or another program."""
-    wide = console if console.is_terminal else Console(file=console.file, width=PIPE_COLUMNS, soft_wrap=True)
+    wide = (
+        console if console.is_terminal else Console(file=console.file, width=PIPE_COLUMNS, soft_wrap=True, emoji=False)
+    )
     wide.print(table)
 
 

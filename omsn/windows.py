@@ -83,7 +83,7 @@ def views_of(
     *,
     decoder_threads: int = 1,
 ) -> Iterator[tuple[View, ...]]:
-    """The faces of each window, main face first, as soon as the file is read so far.
+    """The faces of each window, by their tracks' numbers, as soon as the file is read so far.
 
     Args:
         path: any media file.
@@ -223,7 +223,7 @@ class _Describer:
         self._rested: dict[int, deque[RestingFace]] = {}  # in the windows so far, by track
 
     def views(self, held: _Held, start_s: float, end_s: float) -> tuple[View, ...]:
-        """The faces from ``start_s`` on and before ``end_s``, main face first; infinite is the end of the file."""
+        """The faces from ``start_s`` on and before ``end_s``, by their tracks' numbers; infinite is the file's."""
         with timed("sound features"):
             sound = clean_sound(held.sound(start_s, end_s), self._config, self._loudest)
             self._loudest = max(self._loudest, loudest_energy(sound))

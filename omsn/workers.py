@@ -12,7 +12,8 @@ from joblib import Parallel, delayed, parallel_config
 
 from omsn.errors import InputError
 
-BACKENDS = ("loky", "threading", "dask", "ray")
+CLUSTERS = ("dask", "ray")
+BACKENDS = ("loky", "threading", *CLUSTERS)
 """joblib's own, and the clusters that it can hand tasks to; its "multiprocessing" hangs where a process is killed."""
 
 SLICE = 8
@@ -40,7 +41,7 @@ def run_tasks(
     Raises:
         InputError: the backend is unknown, not installed, or its cluster cannot be reached.
     """
-    if jobs == 1 and backend is None:
+    if in_this_process(jobs, backend):
         yield from ((number, function(task)) for number, task in enumerate(tasks))
         return
     left = dict(enumerate(tasks))
@@ -53,6 +54,16 @@ def run_tasks(
         except BrokenExecutor:
             for number in [number for number in handed_out if number in left]:
                 yield number, _alone(function, left.pop(number), jobs, backend)
+
+
+def in_this_process(jobs: int, backend: str | None) -> bool:
+    """True where tasks run one after the other in the process that asks for them."""
+    return jobs == 1 and backend is None
+
+
+def on_this_machine(backend: str | None) -> bool:
+    """True where the workers see the disk that this process sees."""
+    return backend not in CLUSTERS
 
 
 def check_backend(name: str) -> str:

@@ -1,8 +1,13 @@
-"""Films and timelines among the answers, files named once in reasons, and news from within a long file."""
+"""Films and timelines among the answers, files named once in reasons, and films that break off."""
 
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -14,11 +19,13 @@ from made_media import cut_short, grey_levels, tone, write_media
 
 from omsn.batch import Model, Output, predict_batch
 from omsn.errors import InputError
-from omsn.export.formats import parse_formats
+from omsn.export.formats import Format, parse_formats
+from omsn.files import replace_file
 from omsn.media.sound import read_sound
 from omsn.media.video import read_frames
 from omsn.recognizer import Recognizer
 from omsn.timing import profiling
+from omsn.types import Prediction
 
 FASTSTART = {"movflags": "faststart"}
 """The table of contents goes to the start of the file, so that what is there of a broken copy can be read."""
@@ -51,6 +58,9 @@ def test_films_of_an_earlier_run_are_no_files_to_answer(model: Model, hum: Path)
         batch = predict_batch([hum.parent], model, out)
         assert [prediction.source for prediction in batch.predictions] == [str(hum)]
         assert [Path(name).name for name in batch.passed_over] == passed_over
+    (film,) = out.folder.glob("*.overlay.mp4")
+    assert [one.source for one in predict_batch([hum.parent, film], model, out).predictions] == [str(hum), str(film)]
+    next(out.folder.rglob(f"{film.name}.overlay.mp4")).unlink()
     other = replace(out, folder=hum.parent.parent / "elsewhere")
     assert len(predict_batch([hum.parent], model, other).predictions) == 2
 
@@ -76,8 +86,10 @@ def test_a_baseline_is_passed_on_and_answers_with_another_are_not_reused(hum: Pa
 
 
 def test_a_missing_baseline_ends_the_run(model: Model, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"baseline: .*gone\.wav: cannot be read \(No such file"):
+    with pytest.raises(InputError, match=r"baseline: .*gone\.wav: no such file"):
         Model.of(model.checkpoint, baseline=tmp_path / "gone.wav")
+    with pytest.raises(InputError, match=r"baseline: .*: is a folder; expected a media file"):
+        Model.of(model.checkpoint, baseline=tmp_path)
 
 
 def test_a_profile_names_the_stages(model: Model, hum: Path, tmp_path: Path) -> None:
@@ -97,7 +109,7 @@ def test_answers_tell_who_made_them_and_how_much_was_heard(model: Model, hum: Pa
 def test_a_film_that_breaks_off_keeps_the_answers_up_to_there(model: Model, tmp_path: Path) -> None:
     whole = write_media(tmp_path / "a.mp4", tone(20.0), grey_levels(100), frame_rate=Fraction(5), options=FASTSTART)
     film = cut_short(whole)
-    out = Output(tmp_path / "out", parse_formats("json,overlay"), resume=True)
+    out = Output(tmp_path / "out", parse_formats("json,webvtt,overlay"), resume=True)
     for _ in range(2):  # it is tried again
         batch = predict_batch([whole, film], model, out)
         last = next(one for one in batch.predictions if one.source == str(film))
@@ -109,6 +121,40 @@ def test_a_film_that_breaks_off_keeps_the_answers_up_to_there(model: Model, tmp_
         assert "broke off" in last.broke_off
         assert json.loads((out.folder / "cut_a.mp4.json").read_text())["broke_off"] == last.broke_off
     assert batch.done_before == (str(whole),)
+    assert f"NOTE broke off: {last.broke_off}" in (out.folder / "cut_a.mp4.vtt").read_text()
     drawn = out.folder / "cut_a.mp4.overlay.mp4"
     np.testing.assert_allclose([frame.time_s for frame in read_frames(drawn)], np.arange(50) / 5)
     assert read_sound(drawn, 8000).duration_s == pytest.approx(10.0, abs=0.05)
+
+
+def test_enrolled_a_film_that_breaks_off_keeps_as_much(model: Model, tmp_path: Path) -> None:
+    whole = write_media(tmp_path / "a.mp4", tone(20.0), grey_levels(100), frame_rate=Fraction(5), options=FASTSTART)
+    (answer,) = predict_batch([cut_short(whole)], replace(model, normalisation="enrolled")).predictions
+    assert (answer.windows[0].start_s, answer.end_s) == (0.0, 10.0)
+
+
+def test_answers_are_written_by_the_process_that_made_them(model: Model, hum: Path, tmp_path: Path) -> None:
+    def write(_: Prediction, path: Path) -> None:
+        replace_file(path, str(os.getpid()).encode())
+
+    out = Output(tmp_path / "out", (Format(".pid", write),))
+    for jobs, here in ((1, True), (2, False)):
+        predict_batch([hum], model, out, jobs=jobs)
+        assert ((out.folder / "hum.wav.pid").read_text() == str(os.getpid())) == here
+
+
+def test_a_run_that_is_told_to_end_leaves_nothing_unfinished(model: Model, tmp_path: Path) -> None:
+    hum = write_hum(tmp_path / "hum.wav", 120.0)
+    command = [sys.executable, "-m", "omsn", "predict", str(hum), "--checkpoint", str(model.checkpoint), "--overlay"]
+    (tmp_path / "tmp").mkdir()
+    environment = os.environ | {"TMPDIR": str(tmp_path / "tmp")}
+    ran = subprocess.Popen([*command, "--out", str(tmp_path / "out")], env=environment)
+    deadline_s = time.monotonic() + 60
+    while not list((tmp_path / "out").glob(".omsn-*.part")):  # the film is being drawn
+        assert time.monotonic() < deadline_s
+        assert ran.poll() is None
+        time.sleep(0.01)
+    ran.terminate()
+    assert ran.wait() == 128 + signal.SIGTERM
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"hum.wav.json", "predictions.jsonl"}
+    assert list((tmp_path / "tmp").iterdir()) == []

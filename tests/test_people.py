@@ -2,11 +2,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from omsn.errors import MediaError
 from omsn.features.normalise import SampleStatistics, SampleSums
 from omsn.people import ENROL_S, Enrolment, enrolled, standardised
 from omsn.types import Sample, Stream
@@ -46,6 +48,17 @@ def test_the_first_windows_wait_for_each_other_and_later_ones_for_none() -> None
     assert len(list(given)) == 1
     expected = SampleStatistics.of([one.sample for (one,) in windows[:n_waiting]]).standardise(windows[0][0].sample)
     np.testing.assert_array_equal(first.audio.values, expected.audio.values)
+
+
+def test_windows_that_wait_are_answered_where_the_file_breaks_off() -> None:
+    def windows() -> Iterator[tuple[View, ...]]:
+        yield from [(view(number, 3.0),) for number in range(2)]
+        raise MediaError("broke off")
+
+    answers = enrolled(windows(), FILE, NOBODY)
+    assert middles(islice(answers, 2)) == [[0], [0]]
+    with pytest.raises(MediaError, match="broke off"):
+        next(answers)
 
 
 def test_each_face_is_standardised_by_its_own_windows() -> None:

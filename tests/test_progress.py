@@ -58,12 +58,16 @@ def test_shares_of_files_in_hand_and_those_that_ended_add_up() -> None:
         assert noted(told, "a 0:15 of 1:00") == (0.25, 3, "a 0:15 of 1:00")
         b(90.0, None)  # nobody knows how long it is
         assert noted(told, "more") == (0.25, 3, "a 0:15 of 1:00, and 1 more")
+        reached.writes(0)
+        assert noted(told, "writing, and 1 more") == (0.25, 3, "a 0:15 of 1:00, writing, and 1 more")
         a(61.0, 60.0)  # longer than it promised
         on_ended(1)
         assert noted(told, "b") == (2.0, 3, "b")
         on_ended(0)
         assert noted(told, "a") == (2, 3, "a")
         b(99.0, None)  # late news of a file that has ended is no news
+        time.sleep(0.05)
+        assert told[-1][2] == "a"
         on_ended(2)
     assert told[-1] == (3.0, 3, "c")
     assert not reached.path.exists()
@@ -89,12 +93,17 @@ def test_without_a_place_for_the_table_only_the_ends_are_told(tmp_path: Path, mo
 
 
 def test_nobody_is_told_where_nobody_asks_or_nothing_is_to_do() -> None:
-    for names, on_step in ([], print), (["a"], None):
-        with telling(names, on_step) as (reached, on_ended):
-            assert reached is None
-            for number, _ in enumerate(names):
-                on_ended(number)
+    told = Told()
+    with telling([], lambda *step: told.append(step)) as (reached, _):
+        assert reached is None
+    with telling(["a"], None) as (reached, on_ended):
+        assert reached is None
+        on_ended(0)
+    assert told == []
 
 
 def test_where_the_table_is_not_there_nothing_is_noted(tmp_path: Path) -> None:
-    assert Reached(tmp_path / "gone", 1).on_time(0) is None
+    reached = Reached(tmp_path / "gone", 1)
+    assert reached.on_time(0) is None
+    reached.writes(0)
+    assert not reached.path.exists()

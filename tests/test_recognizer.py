@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +27,7 @@ from omsn.models.losses import probabilities_of
 from omsn.pipeline import make_sample
 from omsn.recognizer import Recognizer
 from omsn.types import Clip, Sample
-from omsn.windows import HOP_S, WINDOW_S
+from omsn.windows import HOP_S, WINDOW_S, View
 
 
 @pytest.fixture(scope="module")
@@ -216,6 +216,22 @@ def test_enrolled_a_neutral_clip_is_one_more_file_of_the_person(enrolling: Path,
     expected = answer_to(SampleStatistics.of(both).standardise(both[1]), enrolling)
     answer = Recognizer(enrolling, baseline=films[0]).predict(films[2])
     assert answer.windows[0].probabilities == pytest.approx(expected, abs=1e-6)
+
+
+def test_other_faces_do_not_count_for_the_neutral_one(
+    checkpoint: Path, films: Sequence[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person, other = (described(path, checkpoint) for path in (films[0], films[2]))
+
+    def windows(*_: object, **__: object) -> Iterator[tuple[View, ...]]:
+        yield (View(0.0, 4.0, person),)
+        yield (View(2.0, 6.0, other, track=1),)
+
+    alone = Recognizer(checkpoint, baseline=films[0]).predict(films[3])
+    with monkeypatch.context() as patched:
+        patched.setattr("omsn.recognizer.views_of", windows)
+        recognizer = Recognizer(checkpoint, baseline=films[0])
+    assert recognizer.predict(films[3]) == alone
 
 
 def test_a_baseline_that_is_of_no_use_is_refused(checkpoint: Path, enrolling: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from omsn.batch import Batch
 from omsn.labels import LabelSet
-from omsn.terminal import MAX_NAMED, predictions_table, print_batch, print_predictions, print_profile
+from omsn.terminal import MAX_NAMED, predictions_table, print_batch, print_json, print_predictions, print_profile
 from omsn.types import Prediction, Window
 
 LABELS = LabelSet(("calm", "surprised"))
@@ -107,3 +107,20 @@ def test_the_first_files_that_were_passed_over_are_named(
     told = capsys.readouterr().err.splitlines()
     assert told[0] == f"passed over: {', '.join(f'[b]{number}.txt' for number in range(min(count, MAX_NAMED)))}{end}"
     assert told[1:] == ([f"{count} passed over"] if count > 1 else [])
+
+
+def test_names_are_shown_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    prediction = Prediction("cam:100:take.mp4", LABELS, (WHOLE,))
+    print_json({"source": prediction.source})
+    print_predictions([prediction])
+    print_batch(Batch((prediction,), (), ((":smile:.mp4", "no :fire:"),), ()), None)
+    shown, told = capsys.readouterr()
+    assert shown.count("cam:100:take.mp4") == 2
+    assert told.splitlines()[0] == "failed :smile:.mp4: no :fire:"
+
+
+def test_what_is_answered_in_part_is_counted_once(capsys: pytest.CaptureFixture[str]) -> None:
+    part = Prediction("a.mp4", LABELS, (WHOLE,), broke_off="broke off")
+    whole = Prediction("b.mp4", LABELS, (WHOLE,))
+    print_batch(Batch((part, whole), (), (("a.mp4", "why"), ("c.mp4", "why")), ()), None)
+    assert capsys.readouterr().err.splitlines()[-1] == "1 answered, 1 answered in part, 1 failed"

@@ -28,6 +28,10 @@ RESERVED = ("predictions", "failures")
 """Names that files without a suffix could have and that would write over the two above."""
 
 
+Outputs = tuple[tuple[Format, Path], ...]
+"""Each with the absolute path that it goes to."""
+
+
 @dataclass(frozen=True)
 class _Answered:
     """A line of the index: whose answers stand at a place, of what state of the file, made how, in which formats."""
@@ -73,7 +77,7 @@ class AnswerFolder:
         """True where all outputs of the file are there, made of the same file in the same way."""
         wanted = self._wanted[file]
         there = self._index.get(wanted.place)
-        return there is not None and there.covers(wanted) and all(map(os.path.isfile, self._outputs(file)))
+        return there is not None and there.covers(wanted) and all(map(os.path.isfile, self._paths(file)))
 
     def refusal(self, file: MediaFile) -> str:
         """Why the file may not be written: its place holds the answers for another one. Empty where it may."""
@@ -98,17 +102,16 @@ class AnswerFolder:
                 f"{self._folder}: cannot be written to ({error.strerror}); choose another folder"
             ) from error
 
-    def write(self, file: MediaFile, prediction: Prediction) -> None:
-        """Write all outputs of one file, and then its line; none where it broke off, so that it is tried again.
+    def outputs(self, file: MediaFile) -> Outputs:
+        """What ``write_outputs`` is to write for one file."""
+        return tuple(zip(self._formats, self._paths(file), strict=True))
+
+    def record(self, file: MediaFile) -> None:
+        """Add the line of a file whose outputs are written, all of them and to its end.
 
         Raises:
-            OSError: the disk is full or the folder cannot be written to; it names the output, never a temporary file.
+            OSError: the disk is full or the folder cannot be written to; it names the index.
         """
-        for form, path in zip(self._formats, self._outputs(file), strict=True):
-            with timed(f"write {form.suffix.removeprefix('.')}"), _blamed_on(path):
-                form.write(prediction, path)
-        if prediction.broke_off:
-            return
         with _blamed_on(self._folder / INDEX_NAME), (self._folder / INDEX_NAME).open("ab") as index:
             index.write(_line(self._wanted[file]))
 
@@ -128,8 +131,8 @@ class AnswerFolder:
             else:
                 path.unlink(missing_ok=True)
 
-    def _outputs(self, file: MediaFile) -> list[Path]:
-        return [self._folder / f"{self._places[file]}{form.suffix}" for form in self._formats]
+    def _paths(self, file: MediaFile) -> list[Path]:
+        return [self._folder.absolute() / f"{self._places[file]}{form.suffix}" for form in self._formats]
 
     def _describe(self, file: MediaFile) -> _Answered:
         try:
@@ -139,6 +142,17 @@ class AnswerFolder:
             size, modified_ns = -1, -1
         suffixes = tuple(form.suffix for form in self._formats)
         return _Answered(str(self._places[file]), str(file.identity), size, modified_ns, self._made_by, suffixes)
+
+
+def write_outputs(outputs: Outputs, prediction: Prediction) -> None:
+    """Write one file's answers, each whole or not at all, in whatever process.
+
+    Raises:
+        OSError: the disk is full or the folder cannot be written to; it names the output, never a temporary file.
+    """
+    for form, path in outputs:
+        with timed(f"write {form.suffix.removeprefix('.')}"), _blamed_on(path):
+            form.write(prediction, path)
 
 
 def places_of(files: Sequence[MediaFile]) -> dict[MediaFile, PurePath]:

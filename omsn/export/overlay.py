@@ -44,7 +44,8 @@ BAR_MARGIN_PX = 4
 def write_overlay(prediction: Prediction, path: Path) -> None:
     """Write the file's film with the prediction drawn into it, as MP4; it appears whole or not at all.
 
-    It is read, drawn and written picture by picture. The sound is copied. A file with a sound alone becomes a film
+    It is read, drawn and written picture by picture. The sound is copied, or
+    becomes AAC where MP4 cannot hold it. A file with a sound alone becomes a film
     of a dark picture with its answers. Where the answers end because the file broke off, the film ends with them.
 
     Raises:

@@ -67,7 +67,8 @@ def draw(prediction: Prediction) -> Figure:
     panels[-1].xaxis.set_major_locator(MaxNLocator(9, steps=[1, 2, 3, 6, 10]))
     panels[-1].xaxis.set_major_formatter(FuncFormatter(lambda time_s, _: _clock(time_s)))
     panels[-1].tick_params(axis="x", length=3)
-    name = Path(prediction.source).name.encode(errors="backslashreplace").decode().replace("$", r"\$")
+    name = Path(prediction.source).name + (" (broke off)" if prediction.broke_off else "")
+    name = name.encode(errors="backslashreplace").decode().replace("$", r"\$")
     figure.suptitle(name, x=0.006, ha="left", fontsize=11, fontweight="bold", color=INK)
     return figure
 

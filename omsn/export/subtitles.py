@@ -13,8 +13,8 @@ from omsn.types import Prediction
 def write_webvtt(prediction: Prediction, path: Path) -> None:
     """Write one file's prediction as WebVTT (W3C, 2019); the file appears whole or not at all.
 
-    The source stands in a NOTE. Where there are several faces, each is a voice, ``<v face 1>``, and the one that
-    speaks is marked.
+    The source stands in a NOTE, and in another why the answers end before the file does, where they do. Where there
+    are several faces, each is a voice, ``<v face 1>``, and the one that speaks is marked.
 
     Raises:
         OSError: the disk is full or the folder cannot be written to.
@@ -22,6 +22,8 @@ def write_webvtt(prediction: Prediction, path: Path) -> None:
     found = prediction.segments()
     several = _several_faces(found)
     blocks = ["WEBVTT", f"NOTE source: {escape(_one_line(prediction.source), quote=False)}"]
+    if prediction.broke_off:
+        blocks.append(f"NOTE broke off: {escape(_one_line(prediction.broke_off), quote=False)}")
     for segment in found:
         text = escape(_answer(segment), quote=False)  # also turns the forbidden "-->" into "--&gt;"
         blocks.append(f"{_span(segment, '.')}\n" + (f"<v face {segment.track}>{text}</v>" if several else text))

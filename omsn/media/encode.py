@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 from itertools import chain
@@ -16,6 +15,7 @@ import numpy as np
 from av.container import InputContainer, OutputContainer
 
 from omsn.errors import MediaError
+from omsn.files import part_of
 from omsn.media.container import FILE_PROTOCOL, clock_zero_s, find_picture, find_sound, open_container
 from omsn.media.sound import sound_blocks
 from omsn.media.video import Frame, Image
@@ -62,7 +62,7 @@ def write_film(
         OSError: the disk is full or the folder cannot be written to.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = part_of(path)
     try:
         with open_container(source) as sounding, av.open(f"{FILE_PROTOCOL}{part}", "w", format="mp4") as target:
             tracks = _tracks(target, sounding, source, iter(pictures), x264, with_sound, end_s)
@@ -129,7 +129,7 @@ def _picture_packets(video: av.VideoStream, pictures: Iterable[Frame]) -> Iterat
         n_ticks = round(picture.duration_s / TIME_BASE)
         yield from map(_timed, video.encode(frame))
     for packet in video.encode(None):
-        packet.duration = n_ticks  # of the last picture; the others last until the next one
+        packet.duration = n_ticks  # counts for the last picture alone; the others last until the next one
         yield _timed(packet)
 
 

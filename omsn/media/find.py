@@ -6,7 +6,7 @@ import glob
 import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
 VIDEO_SUFFIXES = frozenset(
@@ -39,10 +39,12 @@ class MediaFile:
     Attributes:
         path: as the user named it, or its folder.
         below: its path below the folder that the user named; its own name where the file itself was named.
+        named: the user named the file itself, or a pattern that it fits.
     """
 
     path: Path
     below: PurePath
+    named: bool = False
 
     @property
     def identity(self) -> Path:
@@ -75,7 +77,8 @@ def find_media(names: Iterable[Path]) -> Found:
     parts = [_look_at(path) if path else _failure(name, reason) for name in names for path, reason in _expand(name)]
     files: dict[Path, MediaFile] = {}
     for file in (file for part in parts for file in part.files):
-        files.setdefault(file.identity, file)
+        first = files.setdefault(file.identity, file)
+        files[file.identity] = replace(first, named=first.named or file.named)
     return Found(
         tuple(files.values()),
         tuple(failure for part in parts for failure in part.failures),
@@ -106,7 +109,7 @@ def _look_at(path: Path) -> Found:
         return _look_below(path)
     if not stat.S_ISREG(mode):
         return _failure(path, "neither a file nor a folder; expected a media file")
-    return Found((MediaFile(path, PurePath(path.name)),))
+    return Found((MediaFile(path, PurePath(path.name), named=True),))
 
 
 def _look_below(folder: Path) -> Found:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from omsn.errors import InputError
-from omsn.export.folder import FAILURES_NAME, INDEX_NAME, AnswerFolder, places_of
+from omsn.export.folder import FAILURES_NAME, INDEX_NAME, AnswerFolder, places_of, write_outputs
 from omsn.export.formats import Format, parse_formats
 from omsn.labels import LabelSet
 from omsn.media.find import MediaFile, find_media
@@ -45,7 +45,8 @@ def answered(folder: Path, *files: MediaFile, formats: str = "json", **made_by: 
     answers = opened(folder, *files, formats=formats, **made_by)
     answers.begin(files)
     for file in files:
-        answers.write(file, PREDICTION)
+        write_outputs(answers.outputs(file), PREDICTION)
+        answers.record(file)
     return answers
 
 
@@ -180,7 +181,7 @@ def test_a_refusal_names_the_output_and_not_what_is_temporary(
     folder = AnswerFolder(tmp_path / "out", [film], [Format(".json", write)], MADE_BY)
     folder.begin([film])
     with pytest.raises(OSError, match="No space left on device") as caught:
-        folder.write(film, PREDICTION)
+        write_outputs(folder.outputs(film), PREDICTION)
     assert caught.value.filename == str(tmp_path / "out" / "a.mp4.json")
 
 
@@ -190,7 +191,7 @@ def test_an_index_that_cannot_be_added_to_is_named(film: MediaFile, tmp_path: Pa
     (tmp_path / "out" / INDEX_NAME).unlink()
     (tmp_path / "out" / INDEX_NAME).symlink_to("/dev/full")
     with pytest.raises(OSError, match="No space left on device") as caught:
-        folder.write(film, PREDICTION)
+        folder.record(film)
     assert caught.value.filename == str(tmp_path / "out" / INDEX_NAME)
 
 
@@ -202,7 +203,7 @@ def test_a_file_in_the_way_of_a_folder_is_named_itself(tmp_path: Path) -> None:
     folder.begin([film])
     (tmp_path / "out" / "1").write_bytes(b"kept")
     with pytest.raises(FileExistsError) as caught:
-        folder.write(film, PREDICTION)
+        write_outputs(folder.outputs(film), PREDICTION)
     assert caught.value.filename == str(tmp_path / "out" / "1")
 
 
@@ -225,3 +226,11 @@ def test_an_index_that_cannot_be_read_is_refused(film: MediaFile, tmp_path: Path
     (tmp_path / INDEX_NAME).mkdir()
     with pytest.raises(InputError, match=r"predictions\.jsonl: cannot be read \(Is a directory\)"):
         opened(tmp_path, film)
+
+
+def test_a_name_as_long_as_the_system_allows(tmp_path: Path) -> None:
+    film = tmp_path / f"{'a' * 246}.mp4"
+    film.write_bytes(b"film")
+    answered(tmp_path / "out", named(str(film)))
+    assert (tmp_path / "out" / f"{film.name}.json").exists()
+    assert len(os.listdir(tmp_path / "out")) == 2

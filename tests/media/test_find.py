@@ -42,6 +42,8 @@ def test_a_file_named_twice_is_taken_once_where_it_came_first(films: Path) -> No
     (films / "link").symlink_to("a")
     names = ["a/d.wav", "k.bin", "./a/../a/d.wav", str(films / "a" / "d.wav"), "link/d.wav", "a"]
     assert paths(find_media(map(Path, names)))[:4] == ["a/d.wav", "k.bin", "a/b.MP4", "a/h/d.wav"]
+    for order in (["a", "a/d.wav"], ["a/d.wav", "a"]):
+        assert [file.path.name for file in find_media(map(Path, order)).files if file.named] == ["d.wav"]
 
 
 def test_two_links_to_one_film_are_two_files(films: Path) -> None:
@@ -65,7 +67,7 @@ def test_patterns_that_no_shell_expanded_are_expanded(films: Path, pattern: str,
 
 def test_a_file_whose_name_looks_like_a_pattern_is_that_file(films: Path) -> None:
     (films / "d[1]*.wav").write_bytes(b"x")
-    assert find_media([Path("d[1]*.wav")]).files == (MediaFile(Path("d[1]*.wav"), PurePath("d[1]*.wav")),)
+    assert find_media([Path("d[1]*.wav")]).files == (MediaFile(Path("d[1]*.wav"), PurePath("d[1]*.wav"), named=True),)
 
 
 def test_names_that_stand_for_no_file_are_told(films: Path) -> None:

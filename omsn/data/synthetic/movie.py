@@ -12,6 +12,7 @@ import numpy as np
 from av.container import OutputContainer
 
 from omsn.data.synthetic.face import Picture
+from omsn.files import part_of
 from omsn.types import Floats
 
 _X264 = {"preset": "ultrafast", "crf": "23"}
@@ -32,7 +33,7 @@ def write_movie(
         frame_rate: pictures per second.
         size: width and height in pixels, both even.
     """
-    unfinished = path.with_name(path.name + ".part")
+    unfinished = part_of(path)
     try:
         with av.open(str(unfinished), "w", format="mp4") as container:
             _write_streams(container, pictures, samples, rate_hz, frame_rate, size)
