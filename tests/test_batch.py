@@ -82,7 +82,8 @@ def test_answers_are_those_of_the_recognizer_in_the_order_of_the_names(
     assert names(batch) == ["3.wav", film.name, "0.wav", "1.wav", "2.wav"]
     assert batch.predictions[1] == Recognizer(checkpoint).predict(film)
     assert (batch.failures, batch.done_before, batch.passed_over) == ((), (), (str(hums / "notes.txt"),))
-    assert steps == [(number, 5, name) for number, name in enumerate(names(batch), start=1)]
+    at_the_ends = [step for step in steps if step[2] in names(batch)]
+    assert at_the_ends == [(number, 5, name) for number, name in enumerate(names(batch), start=1)]
 
 
 def test_the_mode_of_normalisation_is_passed_on(model: Model, film: Path) -> None:
