@@ -260,8 +260,6 @@ def _digest(what: str, files: Sequence[Path]) -> str:
         each = sorted(_digest_of(check_readable(file)) for file in files)
     except MediaError as error:
         raise InputError(f"{what}: {error}") from error
-    except OSError as error:
-        raise InputError(f"{what}: {error.filename}: cannot be read ({error.strerror})") from error
     return hashlib.sha256(b"".join(each)).hexdigest() if files else ""
 
 

@@ -135,7 +135,7 @@ class _Steps:
     def _done(self, rows: NDArray[np.float64]) -> float:
         """Files that have ended, and shares of those in hand whose length is known."""
         reached_s, length_s, _ = rows[~self._ended].T
-        return float(self._ended.sum() + np.nan_to_num(np.minimum(reached_s / length_s, 1.0)).sum())
+        return float(self._ended.sum() + np.nansum(np.minimum(reached_s / length_s, 1.0)))
 
     def _note(self, rows: NDArray[np.float64], in_hand: Sequence[int]) -> str:
         reached_s, length_s, writing = rows[in_hand[0]].tolist()

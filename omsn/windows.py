@@ -223,7 +223,7 @@ class _Describer:
         self._rested: dict[int, deque[RestingFace]] = {}  # in the windows so far, by track
 
     def views(self, held: _Held, start_s: float, end_s: float) -> tuple[View, ...]:
-        """The faces from ``start_s`` on and before ``end_s``, by their tracks' numbers; infinite is the file's."""
+        """The faces from ``start_s`` on and before ``end_s``, by their tracks' numbers; infinite: to the end."""
         with timed("sound features"):
             sound = clean_sound(held.sound(start_s, end_s), self._config, self._loudest)
             self._loudest = max(self._loudest, loudest_energy(sound))

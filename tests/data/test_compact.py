@@ -95,7 +95,7 @@ def test_a_second_run_makes_what_is_missing_or_older_than_its_source(corpus: Pat
     times_ns = {name: path.stat().st_mtime_ns for name, path in before.items()}
     before["a"].unlink()
     os.utime(films[1].video, ns=(times_ns["b"] + 10**9, times_ns["b"] + 10**9))
-    (folder / ".a.mp4.77.part").write_bytes(b"of a run that was killed")
+    (folder / ".omsn-77-0a1b2c3d.part").write_bytes(b"of a run that was killed")
     again = keep_faces(films, root, folder, CONFIG)
     assert (again.made, again.reused) == (2, 1)
     assert [path.stat().st_mtime_ns > times_ns[name] for name, path in before.items()] == [True, True, False]
