@@ -11,19 +11,22 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from math import inf
 from pathlib import Path
 
 import numpy as np
+from av.container import InputContainer
 
 from omsn.config import PipelineConfig
 from omsn.features.audio import audio_columns, audio_stream
 from omsn.features.face import face_columns, hog_of_face, hog_rows_stream
 from omsn.features.neutral import RestingFace
 from omsn.media.ahead import ahead
-from omsn.media.probe import MediaInfo, probe
+from omsn.media.container import open_container
+from omsn.media.probe import MediaInfo, info_of
 from omsn.media.sound import sound_blocks
 from omsn.media.video import Frame, read_frames
 from omsn.pipeline import clean_sound, face_stream
@@ -99,17 +102,19 @@ def views_of(
         MediaError: the file cannot be read.
         InputError: the face models are not installed.
     """
-    info = probe(path)
-    held, describer = _Held(config, info), _Describer(str(path), config, resting)
+    describer = _Describer(str(path), config, resting)
     start_s, due_s = 0.0, WHOLE_S
-    for piece in _in_step(path, info, config, decoder_threads):
-        while _time_of(piece) >= due_s:
-            yield describer.views(held, start_s, start_s + WINDOW_S)
-            start_s, due_s = start_s + HOP_S, max(WHOLE_S, start_s + HOP_S + WINDOW_S)
-            held.forget_before(start_s)
-        held.add(piece)
-        if on_time is not None:
-            on_time(held.end_s, info.duration_s)
+    with open_container(path) as container, closing(_in_step(path, container, config, decoder_threads)) as pieces:
+        info = info_of(container)
+        held = _Held(config, info)
+        for piece in pieces:
+            while _time_of(piece) >= due_s:
+                yield describer.views(held, start_s, start_s + WINDOW_S)
+                start_s, due_s = start_s + HOP_S, max(WHOLE_S, start_s + HOP_S + WINDOW_S)
+                held.forget_before(start_s)
+            held.add(piece)
+            if on_time is not None:
+                on_time(held.end_s, info.duration_s)
     if held.end_s <= WHOLE_S:
         yield describer.views(held, 0.0, inf)
         return
@@ -119,16 +124,23 @@ def views_of(
 
 
 def _in_step(
-    path: str | Path, info: MediaInfo, config: PipelineConfig, decoder_threads: int
-) -> Iterator[Frame | Sound]:
-    """Pictures and pieces of sound in order of time; each track is read by itself, however the two interleave."""
-    tracks: list[Iterator[Frame | Sound]] = []
-    if info.has_video:
-        frames = read_frames(path, config.video.rate_hz, threads=decoder_threads)
-        tracks.append(timed_steps("decode picture", ahead(frames, FRAMES_AHEAD) if decoder_threads > 1 else frames))
-    if info.has_audio:
-        tracks.append(timed_steps("decode sound", sound_blocks(path, config.audio.rate_hz)))
-    return heapq.merge(*tracks, key=_time_of)
+    path: str | Path, container: InputContainer, config: PipelineConfig, decoder_threads: int
+) -> Generator[Frame | Sound]:
+    """Pictures and pieces of sound in order of time; each track is read by itself, however the two interleave.
+
+    The pictures are read from the container, the sound from the file, opened once more. Whatever ends it, nothing reads
+    from the container afterwards.
+    """
+    info, tracks = info_of(container), list[Iterator[Frame | Sound]]()
+    with ExitStack() as ending:
+        if info.has_video:
+            frames = read_frames(path, config.video.rate_hz, threads=decoder_threads, container=container)
+            if decoder_threads > 1:
+                frames = ending.enter_context(closing(ahead(frames, FRAMES_AHEAD)))
+            tracks.append(timed_steps("decode picture", frames))
+        if info.has_audio:
+            tracks.append(timed_steps("decode sound", sound_blocks(path, config.audio.rate_hz)))
+        yield from heapq.merge(*tracks, key=_time_of)
 
 
 def _time_of(piece: Frame | Sound) -> float:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import threading
 import tracemalloc
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -12,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from av.container import InputContainer
 from made_checkpoint import write_hum
 from made_films import beside_a_still_face, played_again, without_picture_between
 from made_media import grey_levels, write_media
@@ -20,8 +23,9 @@ from omsn.config import PipelineConfig, Speech, VideoFeatures
 from omsn.data.synthetic import render_corpus
 from omsn.errors import MediaError
 from omsn.features.neutral import RestingFace
+from omsn.media.container import open_container
 from omsn.pipeline import make_sample
-from omsn.types import Clip, Stream
+from omsn.types import Clip, Sound, Stream
 from omsn.windows import HOP_S, WHOLE_S, WINDOW_S, View, views_of
 
 CONFIG = PipelineConfig()
@@ -172,6 +176,39 @@ def test_it_tells_how_far_it_is(tmp_path: Path) -> None:
     list(views_of(path, CONFIG, on_time=lambda reached_s, length_s: told.append((reached_s, length_s))))
     assert told[-1] == (9.0, 9.0)
     assert [reached_s for reached_s, _ in told] == sorted(reached_s for reached_s, _ in told)
+
+
+@pytest.mark.parametrize("ends", ["closed early", "an error of whoever looks", "an error in the sound"])
+def test_however_it_ends_no_thread_reads_on(long_film: Path, monkeypatch: pytest.MonkeyPatch, ends: str) -> None:
+    closed_with: list[list[str]] = []
+
+    @contextmanager
+    def watched(path: str | Path) -> Iterator[InputContainer]:
+        with open_container(path) as container:
+            try:
+                yield container
+            finally:
+                closed_with.append([thread.name for thread in threading.enumerate() if "ahead" in thread.name])
+
+    def fail(*_: object) -> None:
+        raise MediaError("enough")
+
+    def broken(*_: object) -> Iterator[Sound]:
+        yield Sound(np.zeros(800, np.float32), 16000)
+        fail()
+
+    monkeypatch.setattr("omsn.windows.open_container", watched)
+    if ends == "an error in the sound":
+        monkeypatch.setattr("omsn.windows.sound_blocks", broken)
+    on_time = fail if ends == "an error of whoever looks" else None
+    views = views_of(long_film, CONFIG, on_time=on_time, decoder_threads=2)
+    if ends == "closed early":
+        next(views)
+        views.close()  # type: ignore[attr-defined]  # a generator
+    else:
+        with pytest.raises(MediaError, match="enough"):
+            next(views)
+    assert closed_with == [[]]
 
 
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:

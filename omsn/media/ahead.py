@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final, TypeVar
 
@@ -17,7 +17,7 @@ class _End:
 _END: Final = _End()
 
 
-def ahead(items: Iterator[Item], size: int) -> Iterator[Item]:
+def ahead(items: Iterator[Item], size: int) -> Generator[Item]:
     """The same items in the same order, up to ``size`` of them made before they are asked for.
 
     An error comes where it would have come. Closed early, it ends the work within the item that is being made.

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import av
+from av.container import InputContainer
 
 from omsn.media.container import find_picture, find_sound, open_container, track_start_s
 
@@ -36,11 +37,20 @@ def probe(path: str | Path) -> MediaInfo:
         MediaError: the file is missing, empty, no media file, or has only tracks that cannot be decoded.
     """
     with open_container(path) as container:
-        sound, picture = find_sound(container), find_picture(container)
-        return MediaInfo(
-            duration_s=None if container.duration is None else container.duration / av.time_base,
-            has_audio=sound is not None,
-            has_video=picture is not None,
-            audio_rate_hz=None if sound is None else sound.rate,
-            picture_start_s=0.0 if picture is None else track_start_s(container, picture),
-        )
+        return info_of(container)
+
+
+def info_of(container: InputContainer) -> MediaInfo:
+    """What an open media file holds; nothing is read from it.
+
+    Raises:
+        MediaError: it has only tracks that cannot be decoded.
+    """
+    sound, picture = find_sound(container), find_picture(container)
+    return MediaInfo(
+        duration_s=None if container.duration is None else container.duration / av.time_base,
+        has_audio=sound is not None,
+        has_video=picture is not None,
+        audio_rate_hz=None if sound is None else sound.rate,
+        picture_start_s=0.0 if picture is None else track_start_s(container, picture),
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,6 +68,7 @@ def read_frames(
     end_s: float | None = None,
     *,
     threads: int = 1,
+    container: InputContainer | None = None,
 ) -> Iterator[Frame]:
     """Read the pictures of a file in order; the file is opened when the first is asked for.
 
@@ -77,6 +79,8 @@ def read_frames(
         end_s: leave out what is shown from this time on; None reads to the end.
         threads: threads of the decoder, which work ahead while the caller uses a picture. They change nothing but what
             FFmpeg makes up for parts of a picture that are damaged.
+        container: the same file, open already and not read from yet; it stays open. To open a file takes as long as
+            to decode half a second of it, as FFmpeg looks into its first pictures.
 
     Raises:
         MediaError: the file is missing, empty, no media file, without picture, or broken off part-way; or the rate
@@ -85,15 +89,15 @@ def read_frames(
     check_span(path, start_s, end_s)
     if rate_hz is not None and rate_hz <= 0:
         raise MediaError(f"{path}: asked for {rate_hz} frames per second; expected a positive number")
-    with open_container(path) as container:
-        track = find_picture(container)
+    with open_container(path) if container is None else nullcontext(container) as opened:
+        track = find_picture(opened)
         if track is None:
-            raise_no_track(path, container, "video")
+            raise_no_track(path, opened, "video")
         track.codec_context.thread_count = threads
         track.thread_type = "AUTO"
-        seek_before(container, track, start_s)
+        seek_before(opened, track, start_s)
         grid = None if rate_hz is None else Grid(rate_hz, start_s, end_s)
-        frames = _within(deinterlaced(_decode(path, container, track, start_s, grid)), start_s, end_s)
+        frames = _within(deinterlaced(_decode(path, opened, track, start_s, grid)), start_s, end_s)
         for one in frames if grid is None else grid.nearest(frames):
             yield Frame(upright(one.frame), one.time_s, one.end_s - one.time_s)
 

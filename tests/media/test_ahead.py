@@ -45,7 +45,7 @@ def test_no_more_than_asked_for_wait() -> None:
 
     coming = ahead(items(), 3)
     assert [next(coming) for _ in range(5)] == [0, 1, 2, 3, 4]
-    coming.close()  # type: ignore[attr-defined]
+    coming.close()
     assert len(made) <= 5 + 3
 
 
@@ -63,5 +63,5 @@ def test_an_error_comes_in_its_place() -> None:
 def test_closed_early_it_leaves_no_thread() -> None:
     coming = ahead(count(), 2)
     next(coming)
-    coming.close()  # type: ignore[attr-defined]
+    coming.close()
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("ahead")]

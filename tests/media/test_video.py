@@ -8,7 +8,7 @@ import pytest
 from made_media import RATE_HZ, corner_mark, cut_short, grey_levels, shifted, tone, write_media
 
 from omsn.errors import MediaError
-from omsn.media.container import RUN_IN_S
+from omsn.media.container import RUN_IN_S, open_container
 from omsn.media.probe import probe
 from omsn.media.sound import read_sound
 from omsn.media.video import read_frames
@@ -51,6 +51,17 @@ def test_every_frame_with_its_time(tmp_path: Path) -> None:
     np.testing.assert_allclose([frame.duration_s for frame in frames], 1001 / 30000, atol=1e-4)
     assert frames[0].image.shape == (48, 64, 3)
     assert frames[0].image.dtype == np.uint8
+
+
+def test_from_an_open_file_the_same_pictures_and_it_stays_open(tmp_path: Path) -> None:
+    path = write_media(tmp_path / "a.mp4", tone(1.0), grey_levels(30))
+    with open_container(path) as container:
+        found = list(read_frames(path, 10.0, container=container))
+        container.seek(0)
+        assert next(container.decode(video=0)).pts == 0
+    for one, other in zip(found, read_frames(path, 10.0), strict=True):
+        assert (one.time_s, one.duration_s) == (other.time_s, other.duration_s)
+        np.testing.assert_array_equal(one.image, other.image)
 
 
 def test_odd_sizes_and_channel_order(tmp_path: Path) -> None:
