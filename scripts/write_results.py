@@ -3,7 +3,8 @@
     python scripts/write_results.py RUN [RUN ...]   records runs, then writes both pages
     python scripts/write_results.py                 writes both pages from what is recorded
 
-A run is recorded as docs/runs/NAME.json: its metrics.json without the ROC curves and without paths.
+A run is recorded as docs/runs/NAME.json, its metrics.json without the ROC curves and without paths, and
+docs/runs/NAME.csv.gz, its predictions.csv.
 """
 
 from __future__ import annotations
@@ -26,7 +27,15 @@ from omsn.files import replace_file
 from omsn.recipes import flat_settings, load_config, recipe_names, to_dict
 from omsn.report.html import judge_baseline, leak_warnings
 from omsn.report.paper_numbers import PROTOCOLS
-from omsn.report.run import METRICS_FILE, Headline, RunMetrics, parse_metrics, read_metrics
+from omsn.report.run import (
+    METRICS_FILE,
+    PREDICTIONS_FILE,
+    Headline,
+    RunMetrics,
+    check_predictions,
+    parse_metrics,
+    read_metrics,
+)
 from omsn.report.tables import (
     NONE,
     Table,
@@ -38,10 +47,12 @@ from omsn.report.tables import (
     to_markdown,
     with_interval,
 )
+from omsn.training.out_of_fold import read_predictions, write_predictions
 
 ROOT = Path(__file__).resolve().parent.parent
 
 RUNS_FOLDER, PAGE, README = Path("docs", "runs"), Path("docs", "results.md"), Path("README.md")
+PREDICTIONS_SUFFIX = ".csv.gz"
 START, END = "<!-- results -->", "<!-- /results -->"
 
 OWN_COLUMNS = frozenset({"training.normalisation", "training.modality"})
@@ -111,18 +122,21 @@ def main(arguments: Sequence[str], root: Path = ROOT) -> int:
 
 
 def record(runs: Sequence[Path], folder: Path) -> None:
-    """Copy the metrics of run folders; a run recorded under the same name before is replaced.
+    """Copy metrics and predictions of run folders; a run recorded under the same name before is replaced.
 
     Raises:
-        InputError: a folder has no usable ``metrics.json``, or two have one name; nothing is copied then.
+        InputError: a folder has no usable ``metrics.json``, or not the predictions that it is of, or two have one
+            name; nothing is copied then.
     """
     names = [run.resolve().name for run in runs]
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise InputError(f"runs are recorded by the name of their folder; got twice: {', '.join(repeated)}")
     for run in runs:
-        read_metrics(run)
-    for name, run in zip(names, runs, strict=True):
+        check_predictions(run, read_metrics(run))
+    predictions = [read_predictions(run / PREDICTIONS_FILE) for run in runs]
+    for name, run, said in zip(names, runs, predictions, strict=True):
+        write_predictions(said, folder / f"{name}{PREDICTIONS_SUFFIX}")
         content = json.loads((run / METRICS_FILE).read_text(encoding="utf-8"))
         replace_file(folder / f"{name}.json", (json.dumps(without_bulk(content), indent=1) + "\n").encode())
 

@@ -33,6 +33,8 @@ from omsn.training.temperature import calibrate
 logger = logging.getLogger(__name__)
 
 STATE_NAME = "state.safetensors"
+ROUND_NAME = "round.json"
+"""In the folder of a round that is finished: what it cost."""
 
 OnFold = Callable[[int, int, str], None]
 
@@ -100,7 +102,7 @@ def _run_all(plan: Plan, rounds: Sequence[Round], run: Path, jobs: int) -> Itera
 
 def _run_round(plan: Plan, one: Round, folder: Path) -> tuple[str, float]:
     """Train on one fold and write its predictions; nothing to do where they are there already."""
-    done = folder / "round.json"
+    done = folder / ROUND_NAME
     if done.exists():
         facts = json.loads(done.read_text(encoding="utf-8"))
         return one.folder_name, float(facts["seconds"])
@@ -157,6 +159,6 @@ def _baseline(plan: Plan, features: FeatureSet, rounds: Sequence[Round], ours: O
 
 
 def _parameters(folders: Sequence[Path]) -> int | None:
-    facts = json.loads((folders[0] / "round.json").read_text(encoding="utf-8"))
+    facts = json.loads((folders[0] / ROUND_NAME).read_text(encoding="utf-8"))
     parameters: int | None = facts["parameters"]
     return parameters

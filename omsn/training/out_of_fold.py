@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +22,7 @@ Names = NDArray[np.str_]
 
 _FACTS = ("clip", "speaker", "sex", "fold", "seed", "truth", "predicted")
 _PROBABILITY = "p_"
+_COMPRESSED = ".gz"
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +112,8 @@ def join(parts: Sequence[OutOfFold]) -> OutOfFold:
 def write_predictions(out_of_fold: OutOfFold, path: Path) -> None:
     """Write a CSV, one row a clip and seed: facts, truth, prediction, then ``p_<label>`` for each label.
 
-    The file appears whole or not at all. Nine significant digits bring float32 probabilities back unchanged.
+    The file appears whole or not at all, and compressed where its name ends in ``.gz``: equal predictions give equal
+    files. Nine significant digits bring float32 probabilities back unchanged.
     """
     names = out_of_fold.labels.names
     text = io.StringIO(newline="")
@@ -120,7 +124,8 @@ def write_predictions(out_of_fold: OutOfFold, path: Path) -> None:
         told = names[out_of_fold.truth[row]], names[predicted]
         probabilities = (f"{value:.9g}" for value in out_of_fold.probabilities[row])
         writer.writerow([*(str(fact[row]) for fact in facts), *told, *probabilities])
-    replace_file(path, text.getvalue().encode())
+    content = text.getvalue().encode()
+    replace_file(path, gzip.compress(content, mtime=0) if path.suffix == _COMPRESSED else content)
 
 
 def read_predictions(path: Path) -> OutOfFold:
@@ -130,11 +135,12 @@ def read_predictions(path: Path) -> OutOfFold:
         InputError: no such file, missing columns, or rows that cannot be read; the message names the line.
     """
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file)
-            columns = reader.fieldnames or ()
-            rows = list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        content = path.read_bytes()
+        text = (gzip.decompress(content) if path.suffix == _COMPRESSED else content).decode()
+        reader = csv.DictReader(io.StringIO(text, newline=""))
+        columns = reader.fieldnames or ()
+        rows = list(reader)
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: cannot read the predictions: {error}") from error
     labels = _labels_of(path, columns)
     numbers = [_numbers(path, line, row, labels) for line, row in enumerate(rows, start=2)]

@@ -11,6 +11,7 @@ from made_up_run import made_up_metrics, write_run
 
 from omsn.errors import InputError
 from omsn.recipes import load_config
+from omsn.training.out_of_fold import read_predictions
 
 README = "# Title\n\n<!-- results -->\nold\n<!-- /results -->\n\nThe rest.\n"
 
@@ -62,6 +63,21 @@ def test_a_run_is_recorded_without_curves_and_paths_and_with_everything_else(roo
     assert recorded.pop("recipe") == "mine.toml"
     del original["scores"]["roc"], original["data"]["cache"], original["recipe"]
     assert recorded == original
+
+
+def test_the_predictions_are_recorded_beside_the_metrics(root: Path) -> None:
+    run = make_run(root, "first")
+    results.main([run], root)
+    recorded, original = root / "docs" / "runs" / "first.csv.gz", Path(run) / "predictions.csv"
+    assert read_predictions(recorded).clips.tolist() == read_predictions(original).clips.tolist()
+
+
+def test_a_run_without_its_predictions_is_not_recorded(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runs = [make_run(root, name) for name in ("first", "second")]
+    (Path(runs[1]) / "predictions.csv").unlink()
+    assert results.main(runs, root) == 1
+    assert "second/predictions.csv: cannot read the predictions" in capsys.readouterr().err
+    assert not (root / "docs" / "runs" / "first.json").exists()
 
 
 def test_pages_without_arguments_are_those_written_with_the_runs(root: Path) -> None:

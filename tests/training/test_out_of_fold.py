@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 from dataclasses import replace
 from pathlib import Path
 
@@ -77,6 +78,27 @@ def test_written_predictions_come_back_unchanged(tmp_path: Path) -> None:
     header, first = (tmp_path / "predictions.csv").read_text().splitlines()[:2]
     assert header == "clip,speaker,sex,fold,seed,truth,predicted,p_angry,p_calm,p_sad"
     assert first.startswith("0-0,5,female,fold 0,0,angry,")
+
+
+def test_compressed_predictions_come_back_and_are_equal_files_where_they_are_equal(tmp_path: Path) -> None:
+    plain, packed, again = (tmp_path / name for name in ("p.csv", "p.csv.gz", "q.csv.gz"))
+    for path in (plain, packed, again):
+        write_predictions(simulate(), path)
+    assert gzip.decompress(packed.read_bytes()) == plain.read_bytes()
+    assert packed.read_bytes() == again.read_bytes()
+    assert same(simulate(), read_predictions(packed))
+
+
+@pytest.mark.parametrize("damage", ["cut short", "not compressed", "flipped"])
+def test_damaged_compressed_predictions_are_refused(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "p.csv.gz"
+    write_predictions(simulate(), path)
+    content = bytearray(path.read_bytes())
+    if damage == "flipped":
+        content[len(content) // 2 : len(content) // 2 + 20] = bytes(20)
+    path.write_bytes({"cut short": bytes(content[:-20]), "not compressed": b"clip,", "flipped": bytes(content)}[damage])
+    with pytest.raises(InputError, match=r"p\.csv\.gz: cannot read the predictions"):
+        read_predictions(path)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
