@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from threading import Lock
@@ -23,6 +23,7 @@ from omsn.files import explain
 from omsn.media.container import check_readable
 from omsn.media.find import Found, MediaFile, find_media
 from omsn.models.checkpoint import CONFIG_NAME, WEIGHTS_NAME
+from omsn.people import Enrolment
 from omsn.progress import OnStep, Reached, clock, telling
 from omsn.recognizer import Recognizer
 from omsn.types import Prediction, Window
@@ -65,6 +66,7 @@ class Model:
         baseline: absolute path of a neutral clip of the person; see ``Recognizer``.
         baseline_digest: of its content; empty where there is none.
         decoder_threads: see ``Recognizer``.
+        known: what this process has learnt of the person, so that no other has to; it follows from the rest.
     """
 
     checkpoint: Path
@@ -75,6 +77,7 @@ class Model:
     baseline: Path | None = None
     baseline_digest: str = ""
     decoder_threads: int = 2
+    known: Enrolment | None = field(default=None, compare=False)
 
     @staticmethod
     def of(
@@ -208,7 +211,9 @@ def predict_batch(
         InputError: the folder cannot be written to, there is no such backend or cluster, or the enrolment is of no use.
     """
     model = model if in_this_process(jobs, backend) else replace(model, decoder_threads=1)
-    made_by = model.facts() | {"normalisation": _recognizer(model).normalisation}
+    recognizer = _recognizer(model)
+    model = replace(model, known=recognizer.enrolment)
+    made_by = model.facts() | {"normalisation": recognizer.normalisation}
     found = find_media(names) if output is None else _without_films_of(output, find_media(names))
     folder = AnswerFolder(output.folder, found.files, output.formats, model.facts()) if output else None
     ended = _known(found.files, folder, resume=output is not None and output.resume)
@@ -351,6 +356,8 @@ def _load(model: Model) -> Recognizer:
     torch.set_num_threads(1)
     threadpool_limits(limits=1)
     threads = model.decoder_threads
+    if model.known is not None:
+        return Recognizer(model.checkpoint, model.normalisation, model.known, decoder_threads=threads)
     return Recognizer(model.checkpoint, model.normalisation, model.enrolment, model.baseline, decoder_threads=threads)
 
 

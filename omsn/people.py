@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from omsn.errors import OmsnError
+from omsn.features.neutral import RestingFace
 from omsn.features.normalise import SampleStatistics, SampleSums
 from omsn.windows import WHOLE_S, View
 
@@ -19,15 +20,17 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class Enrolment:
-    """The files of one person that are known before others are read.
+    """What is known of one person before files are read.
 
     Attributes:
-        sums: of the frames of all their windows.
+        sums: of the frames of all windows of the person's files.
         files: their resolved paths.
+        resting: the person's neutral face; None where no clip tells it.
     """
 
     sums: SampleSums
     files: frozenset[Path] = frozenset()
+    resting: RestingFace | None = None
 
     def plus(self, path: Path, windows: Iterable[tuple[View, ...]]) -> Enrolment:
         """With the main face, and the sound, of one more file; one that is there already counts once."""
@@ -36,7 +39,7 @@ class Enrolment:
         sums = self.sums
         for view in (view for views in windows for view in views if view.track == 0):
             sums = sums.plus(view.sample)
-        return Enrolment(sums, self.files | {path.resolve()})
+        return replace(self, sums=sums, files=self.files | {path.resolve()})
 
 
 def standardised(windows: Iterable[tuple[View, ...]], statistics: SampleStatistics) -> Iterator[tuple[View, ...]]:

@@ -7,6 +7,7 @@ print(Recognizer("run/checkpoint").predict("clip.mp4").emotion())
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -36,7 +37,7 @@ class Recognizer:
         self,
         checkpoint: str | Path | None = None,
         normalisation: Normalisation | None = None,
-        enrolment: Sequence[str | Path] = (),
+        enrolment: Sequence[str | Path] | Enrolment = (),
         baseline: str | Path | None = None,
         *,
         decoder_threads: int = 2,
@@ -48,7 +49,8 @@ class Recognizer:
             normalisation: ``enrolled`` standardises by the frames of the enrolment and of the file so far, ``none`` by
                 the training part; None takes the checkpoint's mode, and any other is logged as a warning.
             enrolment: files of the person in all files to come, of many emotions and no known one. Without them,
-                ``enrolled`` has nothing but each file itself.
+                ``enrolled`` has nothing but each file itself. Or the ``enrolment`` of another recognizer with the same
+                checkpoint and mode, which need not read the files again.
             baseline: a clip of the same person, neutral throughout. The main face's displacements, and the changes of
                 its distances and angles, are measured from what it shows there, instead of from the start or the usual
                 look of the face in each file. ``enrolled`` takes it as one more file of the enrolment, voice and face.
@@ -71,16 +73,16 @@ class Recognizer:
         check_columns(self._trained, *columns)
         self._statistics = SampleStatistics.from_arrays(self._trained.statistics)
         self._normalisation = mode_for(self._trained, normalisation)
-        self._resting: RestingFace | None = None
-        self._known = Enrolment(SampleSums.none(*map(len, columns)))
-        if enrolment and self._normalisation != "enrolled":
+        given = enrolment if isinstance(enrolment, Enrolment) else None
+        files = [] if isinstance(enrolment, Enrolment) else list(enrolment)
+        self._known = given or Enrolment(SampleSums.none(*map(len, columns)))
+        if (files or self._known.files) and self._normalisation != "enrolled":
             raise InputError(
                 f"enrolment: normalisation {self._normalisation} has no use for files of the person; "
                 "leave them out, or take enrolled and a checkpoint that was trained with it"
             )
-        files = list(enrolment)
         if baseline is not None:
-            self._resting = self._face_at_rest(baseline)
+            self._known = replace(self._known, resting=self._face_at_rest(baseline))
             files += [baseline] if self._normalisation == "enrolled" else []
         for path in files:
             self._known = self._known.plus(Path(path), self._views(path))
@@ -94,6 +96,11 @@ class Recognizer:
     def normalisation(self) -> Normalisation:
         """How features are standardised: as asked for, or the checkpoint's mode."""
         return self._normalisation
+
+    @property
+    def enrolment(self) -> Enrolment:
+        """What is known of the person before a file is read: the enrolment's files and the baseline."""
+        return self._known
 
     def predict(self, path: str | Path, on_time: OnTime | None = None) -> Prediction:
         """Recognise the emotion of a file: all that ``stream`` yields.
@@ -139,7 +146,7 @@ class Recognizer:
     def _views(self, path: str | Path, on_time: OnTime | None = None) -> Iterator[tuple[View, ...]]:
         """The windows of a file that has a sound or a face somewhere."""
         nothing = True
-        windows = views_of(path, self._pipeline, self._resting, on_time, decoder_threads=self._decoder_threads)
+        windows = views_of(path, self._pipeline, self._known.resting, on_time, decoder_threads=self._decoder_threads)
         for views in windows:
             nothing = nothing and not any(modalities_of(view.sample) for view in views)
             yield views

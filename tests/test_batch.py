@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -27,6 +28,7 @@ from omsn.export.folder import FAILURES_NAME, INDEX_NAME
 from omsn.export.formats import Format, parse_formats
 from omsn.recognizer import Recognizer
 from omsn.types import Prediction, Window
+from omsn.workers import run_tasks
 
 JSON = parse_formats("json")
 WITHOUT_RIGHTS = pytest.mark.skipif(os.geteuid() == 0, reason="root may read and write everything")
@@ -98,6 +100,27 @@ def test_an_enrolment_is_passed_on(hums: Path, tmp_path: Path) -> None:
     answers = predict_batch([hums / "0.wav"], model).predictions
     assert answers == (Recognizer(checkpoint, enrolment=model.enrolment).predict(hums / "0.wav"),)
     assert predict_batch([hums], model, jobs=2) == predict_batch([hums], model)
+
+
+def test_files_of_the_person_are_read_by_one_process_only(
+    hums: Path, film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint = write_checkpoint(tmp_path / "checkpoint", normalisation="enrolled")
+    neutral = Path(shutil.copy(film, tmp_path / "neutral.mp4"))
+    model = Model.of(checkpoint, enrol=[hums / "2.wav", hums / "3.wav"], baseline=neutral)
+    names = [hums / "0.wav", hums / "1.wav", film]
+    alone = predict_batch(names, model)
+
+    def without_the_files(*arguments: Any, **options: Any) -> Iterator[tuple[int, Any]]:
+        for file in (*model.enrolment, neutral):
+            file.unlink()
+        return run_tasks(*arguments, **options)
+
+    monkeypatch.setattr("omsn.batch.run_tasks", without_the_files)
+    get_reusable_executor().shutdown()
+    batch = predict_batch(names, model, jobs=2)
+    assert batch.failures == ()
+    assert batch == alone
 
 
 def test_resume_does_not_mix_enrolments(hums: Path, tmp_path: Path) -> None:

@@ -218,6 +218,22 @@ def test_enrolled_a_neutral_clip_is_one_more_file_of_the_person(enrolling: Path,
     assert answer.windows[0].probabilities == pytest.approx(expected, abs=1e-6)
 
 
+def test_what_one_recognizer_knows_of_a_person_serves_another(enrolling: Path, films: Sequence[Path]) -> None:
+    first = Recognizer(enrolling, enrolment=[films[1]], baseline=films[0])
+    second = Recognizer(enrolling, enrolment=first.enrolment)
+    assert second.predict(films[2]) == first.predict(films[2])
+    more = Recognizer(enrolling, enrolment=Recognizer(enrolling, baseline=films[0]).enrolment, baseline=films[0])
+    assert more.predict(films[2]) == Recognizer(enrolling, baseline=films[0]).predict(films[2])
+
+
+def test_a_known_person_is_refused_as_the_files_would_be(
+    checkpoint: Path, enrolling: Path, films: Sequence[Path]
+) -> None:
+    known = Recognizer(enrolling, enrolment=[films[1]]).enrolment
+    with pytest.raises(InputError, match="normalisation none has no use for files of the person"):
+        Recognizer(checkpoint, enrolment=known)
+
+
 def test_other_faces_do_not_count_for_the_neutral_one(
     checkpoint: Path, films: Sequence[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
