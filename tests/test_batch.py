@@ -13,7 +13,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -28,7 +27,6 @@ from omsn.export.folder import FAILURES_NAME, INDEX_NAME
 from omsn.export.formats import Format, parse_formats
 from omsn.recognizer import Recognizer
 from omsn.types import Prediction, Window
-from omsn.workers import run_tasks
 
 JSON = parse_formats("json")
 WITHOUT_RIGHTS = pytest.mark.skipif(os.geteuid() == 0, reason="root may read and write everything")
@@ -91,64 +89,6 @@ def test_answers_are_those_of_the_recognizer_in_the_order_of_the_names(
 def test_the_mode_of_normalisation_is_passed_on(model: Model, film: Path) -> None:
     enrolled = predict_batch([film], replace(model, normalisation="enrolled")).predictions
     assert enrolled == (Recognizer(model.checkpoint, "enrolled").predict(film),)
-
-
-def test_an_enrolment_is_passed_on(hums: Path, tmp_path: Path) -> None:
-    checkpoint = write_checkpoint(tmp_path / "checkpoint", normalisation="enrolled")
-    model = Model.of(checkpoint, enrol=[hums / "1.wav", hums / "[23].wav"])
-    assert model.enrolment == tuple(hums / f"{number}.wav" for number in (1, 2, 3))
-    answers = predict_batch([hums / "0.wav"], model).predictions
-    assert answers == (Recognizer(checkpoint, enrolment=model.enrolment).predict(hums / "0.wav"),)
-    assert predict_batch([hums], model, jobs=2) == predict_batch([hums], model)
-
-
-def test_files_of_the_person_are_read_by_one_process_only(
-    hums: Path, film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    checkpoint = write_checkpoint(tmp_path / "checkpoint", normalisation="enrolled")
-    neutral = Path(shutil.copy(film, tmp_path / "neutral.mp4"))
-    model = Model.of(checkpoint, enrol=[hums / "2.wav", hums / "3.wav"], baseline=neutral)
-    names = [hums / "0.wav", hums / "1.wav", film]
-    alone = predict_batch(names, model)
-
-    def without_the_files(*arguments: Any, **options: Any) -> Iterator[tuple[int, Any]]:
-        for file in (*model.enrolment, neutral):
-            file.unlink()
-        return run_tasks(*arguments, **options)
-
-    monkeypatch.setattr("omsn.batch.run_tasks", without_the_files)
-    get_reusable_executor().shutdown()
-    batch = predict_batch(names, model, jobs=2)
-    assert batch.failures == ()
-    assert batch == alone
-
-
-def test_resume_does_not_mix_enrolments(hums: Path, tmp_path: Path) -> None:
-    checkpoint = write_checkpoint(tmp_path / "checkpoint", normalisation="enrolled")
-    out = Output(tmp_path / "out", JSON, resume=True)
-
-    def answered(*enrol: Path) -> list[str]:
-        return names(predict_batch([hums / "0.wav"], Model.of(checkpoint, enrol=enrol), out))
-
-    assert answered() == ["0.wav"]
-    assert answered(hums / "1.wav", hums / "2.wav") == ["0.wav"]
-    assert answered(hums / "2.wav", hums / "1.wav") == []
-    assert answered(hums / "1.wav") == ["0.wav"]
-    write_hum(hums / "1.wav", 0.4)
-    assert answered(hums / "1.wav") == ["0.wav"]
-    assert answered(hums / "1.wav") == []
-
-
-def test_an_enrolment_that_stands_for_nothing_ends_the_run(checkpoint: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"enrolment: .*missing\.wav: no such file or folder"):
-        Model.of(checkpoint, enrol=[tmp_path / "missing.wav"])
-
-
-@WITHOUT_RIGHTS
-def test_an_enrolment_that_may_not_be_read_is_told(checkpoint: Path, hums: Path) -> None:
-    (hums / "1.wav").chmod(0)
-    with pytest.raises(InputError, match=r"enrolment: .*1\.wav: cannot be read \(Permission denied"):
-        Model.of(checkpoint, enrol=[hums])
 
 
 def test_two_processes_give_the_same_answers_in_the_same_order(

@@ -24,7 +24,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @given(content=st.binary(min_size=1, max_size=2 * LONGEST_RUN), seed=st.integers(0, 10**6))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_damage_is_small_and_the_same_for_the_same_seed(content: bytes, seed: int) -> None:
     damaged, again = (mutate(content, np.random.default_rng(seed)) for _ in range(2))
     assert damaged == again

@@ -127,7 +127,7 @@ def test_a_section_alone() -> None:
         from_dict(VideoFeatures, {"keyframes": -1})
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(rate_hz=st.floats(5, 60), keyframes=st.integers(0, 1000), enabled=st.booleans())
 def test_settings_come_back_from_json(rate_hz: float, keyframes: int, enabled: bool) -> None:
     values = {"video": {"rate_hz": rate_hz, "keyframes": keyframes}, "noise_gate": {"enabled": enabled}}
@@ -154,7 +154,7 @@ def test_wrong_settings_on_top_are_refused_as_those_of_a_recipe_are(setting: str
         with_settings(load_config(), [setting])
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(rate=st.floats(1e-5, 1e-1), decay=st.floats(0, 1))
 def test_settings_on_top_keep_every_digit_and_the_original(rate: float, decay: float) -> None:
     texts = [f"training.learning_rate={json.dumps(rate)}", f"training.weight_decay={json.dumps(decay)}"]

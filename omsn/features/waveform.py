@@ -33,7 +33,8 @@ def centred_frames(samples: Floats, length: int, hop: int) -> Floats:
 
 def decibels(power: Floats) -> Floats:
     """Power relative to full scale in dB, never below the floor; the same for a frame whatever the clip around it."""
-    return (10.0 * np.log10(np.maximum(power, FLOOR_POWER))).astype(np.float32)
+    # in double precision: NumPy's logarithms of single precision differ from one kind of processor to another
+    return (10.0 * np.log10(np.maximum(power, FLOOR_POWER, dtype=np.float64))).astype(np.float32)
 
 
 def rms_db(frames: Floats) -> Floats:

@@ -146,7 +146,7 @@ def test_modalities_drop_as_often_as_asked() -> None:
     assert (audio | video).all()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 2**32), share=st.floats(0, 0.5))
 def test_modality_dropout_never_takes_what_is_left(seed: int, share: float) -> None:
     batch = make_batch(30, seed=seed)

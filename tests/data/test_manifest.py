@@ -259,7 +259,7 @@ def clips(draw: st.DrawFn) -> Clip:
     )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=30)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
 @given(st.lists(clips(), min_size=1, max_size=4, unique_by=lambda clip: clip.clip), st.booleans())
 def test_what_is_written_is_read_back(tmp_path: Path, rows: list[Clip], inside: bool) -> None:
     root = str(tmp_path) if inside else "/elsewhere"

@@ -260,7 +260,7 @@ def _check_parts(clips: Sequence[Clip], folds: Sequence[Fold], protocol: str) ->
 
 
 @pytest.mark.parametrize("protocol", [name for name in PROTOCOLS if name not in {"actors-luna", "actors-emobox"}])
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(clips=corpora, seed=st.integers(0, 2**40), share=st.floats(0.01, 0.5))
 def test_parts_of_any_corpus(protocol: str, clips: list[Clip], seed: int, share: float) -> None:
     folds = make_folds(clips, protocol, seed, share)
@@ -269,14 +269,14 @@ def test_parts_of_any_corpus(protocol: str, clips: list[Clip], seed: int, share:
 
 
 @pytest.mark.parametrize("protocol", list(PROTOCOLS))
-@settings(deadline=None, max_examples=8)
+@settings(max_examples=8)
 @given(actors=ravdess_actors, seed=st.integers(0, 1000))
 def test_parts_of_any_actors(protocol: str, actors: list[int], seed: int) -> None:
     clips = [clip for clip in _ravdess(actors) if clip.repetition == "1" and clip.emotion in ("neutral", "sad")]
     _check_parts(clips, make_folds(clips, protocol, seed), protocol)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.lists(st.integers(4, 40), min_size=1, max_size=5), st.integers(0, 1000))
 def test_random_is_stratified_within_a_clip_of_each_emotion(counts: list[int], seed: int) -> None:
     emotions = [f"e{number}" for number, count in enumerate(counts) for _ in range(count)]

@@ -116,7 +116,7 @@ def test_gain_moves_levels_and_nothing_else(voice_samples: Floats) -> None:
         np.testing.assert_allclose(column(soft, name)[2:-2], column(loud, name)[2:-2], atol=0.05)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     n_samples=st.integers(0, 2000),
     log10_scale=st.floats(-42, 0.5),

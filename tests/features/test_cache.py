@@ -92,7 +92,7 @@ def test_an_entry_cut_anywhere_is_refused(entry: Path) -> None:
             read_entry(entry)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_an_entry_altered_anywhere_is_refused_or_reads_the_same(entry: Path, data: st.DataObject) -> None:
     content = bytearray(entry.read_bytes())

@@ -130,7 +130,7 @@ def test_a_straight_angle_and_a_closed_one() -> None:
     assert column(stream, "mouth_corner_left") == pytest.approx(0, abs=1e-3)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     angle=st.floats(-np.pi, np.pi),
     scale=st.floats(0.3, 8),

@@ -100,7 +100,7 @@ def test_pictures_that_are_looked_at_stay_the_same(tmp_path: Path, order: str, s
     start_s=st.floats(0, 1),
     b_pictures=st.sampled_from(["0", "2", "7"]),
 )
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_they_stay_the_same_however_far_apart(
     tmp_path: Path, gaps_ms: list[int], rate_hz: float, start_s: float, b_pictures: str
 ) -> None:

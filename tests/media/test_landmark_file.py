@@ -111,7 +111,7 @@ def test_damaged_entry(tmp_path: Path) -> None:
 
 
 @given(contents=st.binary(min_size=1, max_size=200))
-@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_bytes_are_refused(tmp_path: Path, contents: bytes) -> None:
     (tmp_path / "a.npz").write_bytes(b"\x93NUMPY" + contents)
     with pytest.raises(MediaError):

@@ -48,7 +48,7 @@ def test_headers_without_sound(tmp_path: Path, contents: bytes) -> None:
 
 
 @given(contents=st.binary(min_size=1, max_size=400))
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_bytes_are_read_or_refused(tmp_path: Path, contents: bytes) -> None:
     (tmp_path / "noise.bin").write_bytes(contents)
     with pytest.raises(MediaError):

@@ -51,7 +51,7 @@ def test_time_that_starts_anew_goes_on_from_where_it_was(tmp_path: Path) -> None
 
 
 @given(stamps_ms=st.lists(st.integers(0, 2000), min_size=1, max_size=30))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_time_always_rises(tmp_path: Path, stamps_ms: list[int]) -> None:
     frames = list(read_frames(write_stamped(tmp_path / "a.mkv", stamps_ms)))
     assert (np.diff([frame.time_s for frame in frames]) > 0).all()

@@ -239,7 +239,7 @@ def test_an_attended_frame_outweighs_its_segment() -> None:
     assert pooled.tolist() == [[pytest.approx(4.0, abs=1e-4), 2.0], [pytest.approx(1.5), 1.5]]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.floats(-1e6, 1e6, width=32), min_size=1, max_size=9), st.integers(0, 4))
 def test_frame_weights_lie_between_bounds_and_forget_masked_frames(scores: list[float], n_masked: int) -> None:
     score = torch.tensor([*scores, *[3e6] * n_masked])[None, :, None]

@@ -60,7 +60,7 @@ def test_silence_stays_silence(n_samples: int) -> None:
 
 
 @given(n_samples=st.integers(1, 3000), rate_hz=st.sampled_from([8000, 16000, 22050, 44100, 48000]))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_length_and_timing_stay(n_samples: int, rate_hz: int) -> None:
     samples = np.random.default_rng(n_samples).standard_normal(n_samples).astype(np.float32)
     gated = gate_noise(Sound(samples, rate_hz, 0.25), GATE)

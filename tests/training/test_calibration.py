@@ -110,7 +110,7 @@ def test_the_temperature_that_was_used_is_found(temperature: float) -> None:
     assert found == pytest.approx(temperature, rel=0.06)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 1000), st.floats(0.2, 5))
 def test_no_other_temperature_is_better(seed: int, temperature: float) -> None:
     probabilities, targets = answers(seed, temperature, n_clips=30)
@@ -125,7 +125,7 @@ def test_answers_that_are_all_right_or_all_wrong_end_at_the_bounds() -> None:
     assert fit_temperature(probabilities, np.array([1, 1])) == pytest.approx(HOTTEST, rel=1e-3)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 1000), st.floats(COLDEST, HOTTEST))
 def test_scaling_keeps_the_order_of_the_classes(seed: int, temperature: float) -> None:
     generator = np.random.default_rng(seed)

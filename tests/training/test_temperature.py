@@ -81,7 +81,7 @@ def test_folds_that_share_speakers_with_one_another_are_left_out_of_its_fit() ->
     assert all(by_group[one.fold[:-2]] == one.temperature for one in parts[1])
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 20), st.floats(0.5, 4.0))
 def test_scaling_names_the_same_classes(seed: int, temperature: float) -> None:
     made = simulate(1, seed=seed)

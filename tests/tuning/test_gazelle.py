@@ -206,7 +206,7 @@ def test_the_best_of_all_leads_at_once_where_it_is_updated_after_each_gazelle() 
 # ---------------------------------------------------------------- the search
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(bounds=BOXES, variant=VARIANTS, seed=st.integers(0, 99), data=st.data())
 def test_a_search_keeps_its_promises(
     bounds: list[list[float]], variant: GazelleSettings, seed: int, data: st.DataObject

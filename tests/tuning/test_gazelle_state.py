@@ -36,7 +36,7 @@ def tell_all(search: Gazelle, losses: np.random.Generator) -> list[Reals]:
     return asked
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(variant=VARIANTS, seed=st.integers(0, 99), steps=st.integers(0, 6), between=st.booleans())
 def test_resumed_equals_uninterrupted(variant: GazelleSettings, seed: int, steps: int, between: bool) -> None:
     low, high = [-1.0, 5.0], [2.0, 7.5]
@@ -57,7 +57,7 @@ def test_resumed_equals_uninterrupted(variant: GazelleSettings, seed: int, steps
     assert resumed.state() == whole.state()
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(variant=VARIANTS, seed=st.integers(0, 2**64))
 def test_the_same_seed_takes_the_same_path_and_another_one_does_not(variant: GazelleSettings, seed: int) -> None:
     first, again, other = (

@@ -58,7 +58,7 @@ DISTRIBUTIONS = st.one_of(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @example(distribution=FloatDistribution(0.0, 5e-324), share=0.0)
 @example(distribution=FloatDistribution(0.0, 5e-324), share=1.0)
 @given(distribution=DISTRIBUTIONS, share=st.floats(0, 1))

@@ -56,7 +56,7 @@ def load_journal(journal: Path) -> Study:
     return optuna.load_study(study_name="s", storage=JournalStorage(JournalFileBackend(str(journal))))
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(
     variant=st.sampled_from([SMALL, replace(SMALL, best_update="gazelle")]),
     declared=st.booleans(),

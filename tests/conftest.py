@@ -1,9 +1,13 @@
-"""Sounds that the audio feature tests share: one second each at 16 kHz, over a little room noise."""
+"""No test has a deadline; and sounds that audio feature tests share: a second each at 16 kHz, over a little noise."""
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from omsn.types import Floats
+
+settings.register_profile("any machine", deadline=None)  # speed is for benchmarks, and machines are busy at times
+settings.load_profile("any machine")
 
 RATE_HZ = 16000
 
