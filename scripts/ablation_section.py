@@ -12,6 +12,9 @@ from omsn.report.tables import NONE, Table, points, to_markdown, with_interval
 PREFIX = "ablation-"
 FULL = f"{PREFIX}full"
 
+SAME_WAR = 1e-6
+"""Rounding of sums: a clip more or less is a thousand times as much."""
+
 Group = Literal["paper", "ours"]
 GROUPS: Mapping[Group, str] = {"paper": "Parts of the paper", "ours": "Our own additions"}
 
@@ -104,7 +107,18 @@ def _parts(found: Sequence[tuple[Row, RunMetrics]], full: RunMetrics | None) -> 
         if rows:
             yield f"### {title}\n"
             yield to_markdown(_table(rows, full))
+    yield from _other_comparisons(found, full)
     yield from _verdicts(found)
+
+
+def _other_comparisons(found: Sequence[tuple[Row, RunMetrics]], full: RunMetrics | None) -> Iterator[str]:
+    """Rows that were compared with another training of the full model than the one in the table."""
+    here = full.scores.war.pooled if full else None
+    for row, run in found:
+        gap, war = run.against.difference.get("war") if run.against else None, run.scores.war.pooled
+        there = None if gap is None or gap.value is None or war is None else war - gap.value
+        if here is not None and there is not None and abs(here - there) > SAME_WAR:
+            yield f"- {row.part.partition(',')[0]}: compared with another training of the full model, WAR {there:.1%}."
 
 
 def _table(rows: Sequence[tuple[Row, RunMetrics]], full: RunMetrics | None) -> Table:

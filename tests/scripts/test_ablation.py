@@ -30,6 +30,12 @@ def measured(low: float | None, high: float | None) -> RunMetrics:
     return parse_metrics(made_up_metrics() | {"against": {"run": FULL, "difference": {"war": gap, "uar": gap}}})
 
 
+def compared(value: float) -> RunMetrics:
+    """A row with this paired difference to the full model that it was compared with."""
+    gap = {"value": value, "interval": [-0.05, 0.05]}
+    return parse_metrics(made_up_metrics() | {"against": {"run": FULL, "difference": {"war": gap}}})
+
+
 # ---------------------------------------------------------------- rows
 
 
@@ -96,6 +102,16 @@ def test_the_section_lists_rows_by_whose_they_are_and_sums_them_up() -> None:
     assert "- **No clear difference**: mixup." in section
     assert "Of 3 intervals of parts that do nothing, 0.2 would lie beside 0 by chance" in section
     assert "as far as 2 seeds can average it out" in section
+
+
+def test_a_row_that_was_compared_with_another_full_model_is_told() -> None:
+    full = parse_metrics(made_up_metrics())
+    war = full.scores.war.pooled
+    assert war is not None
+    assert "compared with another training" not in ablation_section({FULL: full, f"{PREFIX}bcpw": compared(0.0)})
+    section = ablation_section({FULL: full, f"{PREFIX}bcpw": compared(-0.02), f"{PREFIX}mpdrf": compared(0.0)})
+    assert f"- BCPW: compared with another training of the full model, WAR {war + 0.02:.1%}." in section
+    assert section.count("compared with another training") == 1
 
 
 def test_one_seed_and_no_full_model_are_told() -> None:
