@@ -114,11 +114,18 @@ def _parts(found: Sequence[tuple[Row, RunMetrics]], full: RunMetrics | None) -> 
 def _other_comparisons(found: Sequence[tuple[Row, RunMetrics]], full: RunMetrics | None) -> Iterator[str]:
     """Rows that were compared with another training of the full model than the one in the table."""
     here = full.scores.war.pooled if full else None
+    told = []
     for row, run in found:
         gap, war = run.against.difference.get("war") if run.against else None, run.scores.war.pooled
         there = None if gap is None or gap.value is None or war is None else war - gap.value
         if here is not None and there is not None and abs(here - there) > SAME_WAR:
-            yield f"- {row.part.partition(',')[0]}: compared with another training of the full model, WAR {there:.1%}."
+            told.append(f"{_short(row)} ({there:.1%})")
+    if told:
+        yield f"Compared with another training of the full model, whose WAR stands behind each: {', '.join(told)}.\n"
+
+
+def _short(row: Row) -> str:
+    return row.part.partition(",")[0].partition(":")[0]
 
 
 def _table(rows: Sequence[tuple[Row, RunMetrics]], full: RunMetrics | None) -> Table:
@@ -144,7 +151,7 @@ def _verdicts(found: Sequence[tuple[Row, RunMetrics]]) -> Iterator[str]:
     """What helps, what does not, in sentences; and how far to trust so many intervals."""
     answers: dict[Answer, list[str]] = {"helps": [], "no clear difference": [], "harms": [], "not known": []}
     for row, run in found:
-        answers[judge(row, run)].append(row.part.partition(",")[0].partition(":")[0])
+        answers[judge(row, run)].append(_short(row))
     for answer, parts in answers.items():
         if parts:
             yield f"- **{answer[0].upper()}{answer[1:]}**: {'; '.join(parts)}."
