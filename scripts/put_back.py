@@ -96,7 +96,10 @@ def _recorded(records: Path, name: str) -> tuple[RunMetrics, OutOfFold]:
     metrics = parse_metrics(content, str(path))
     if metrics.members > 1 or metrics.started_from is not None:
         raise InputError(f"{name}: {metrics.model_name}; only plain cross-validations can be put back")
-    return metrics, read_predictions(records / f"{name}{PREDICTIONS_SUFFIX}")
+    predictions = records / f"{name}{PREDICTIONS_SUFFIX}"
+    if not predictions.exists():
+        raise InputError(f"{name}: recorded without what it said of each clip ({predictions}); run all its seeds anew")
+    return metrics, read_predictions(predictions)
 
 
 def _answers(name: str, said: OutOfFold, one: Round, features: FeatureSet) -> OutOfFold:

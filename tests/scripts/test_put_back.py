@@ -76,6 +76,16 @@ def test_the_command_says_what_is_there(
     assert "second.json: no recorded run" in capsys.readouterr().err
 
 
+def test_a_run_that_was_recorded_without_its_predictions_does_not_come_back(
+    cache: Path, root: Path, tmp_path: Path
+) -> None:
+    records = tmp_path / "runs"
+    records.mkdir()
+    (records / "first.json").write_bytes((root / "docs" / "runs" / "first.json").read_bytes())
+    with pytest.raises(InputError, match=r"first: recorded without what it said of each clip .*run all its seeds anew"):
+        put_back.put_back(records, "first", load_features(cache), cache, (0, 2), tmp_path / "first")
+
+
 def test_a_recorded_seed_is_not_left_out(cache: Path, root: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"first: recorded with seeds 0, 2, expected all of them in --seeds; got 0, 1"):
         put(cache, root, (0, 1), tmp_path / "first")
