@@ -79,8 +79,8 @@ def read_frames(
         end_s: leave out what is shown from this time on; None reads to the end.
         threads: threads of the decoder, which work ahead while the caller uses a picture. They change nothing but what
             FFmpeg makes up for parts of a picture that are damaged.
-        container: the same file, open already and not read from yet; it stays open. To open a file takes as long as
-            to decode half a second of it, as FFmpeg looks into its first pictures.
+        container: the same file, open already and not read from yet; it stays open. To open a file costs time, as
+            FFmpeg decodes its first pictures.
 
     Raises:
         MediaError: the file is missing, empty, no media file, without picture, or broken off part-way; or the rate
