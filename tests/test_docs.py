@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -20,6 +21,9 @@ import omsn
 from omsn.cli import app
 from omsn.data.splits import PROTOCOLS
 from omsn.recipes import load_config, recipe_names
+from omsn.report.run import parse_metrics
+from omsn.training.metrics import confusion_matrix
+from omsn.training.out_of_fold import read_predictions
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
@@ -27,6 +31,8 @@ README = ROOT / "README.md"
 NAMING_FILES = [ROOT / "docs" / name for name in ("paper.md", "architecture.md", "adding-a-corpus.md")]
 NAMING_FILES += [ROOT / "docs" / name for name in ("adding-a-fusion.md", "decisions.md", "data.md")]
 FOLDERS = ("omsn", "tests", "scripts", "docs")
+
+RECORDED_PREDICTIONS = sorted((ROOT / "docs" / "runs").glob(f"*{write_results.PREDICTIONS_SUFFIX}"))
 
 COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 
@@ -154,6 +160,15 @@ def test_the_first_screen_has_one_sentence_one_picture_one_example_one_table() -
     assert before.count("![") == 1
     assert before.count("```") == 2
     assert len(before.splitlines()) <= 20
+
+
+@pytest.mark.parametrize("path", RECORDED_PREDICTIONS, ids=document_id)
+def test_recorded_predictions_are_those_that_the_recorded_scores_are_of(path: Path) -> None:
+    said = read_predictions(path)
+    metrics = path.with_name(path.name.removesuffix(write_results.PREDICTIONS_SUFFIX) + ".json")
+    recorded = parse_metrics(json.loads(text_of(metrics)), str(metrics))
+    counted = confusion_matrix(said.truth, said.probabilities)
+    assert counted.tolist() == [list(row) for row in recorded.scores.confusion]
 
 
 def test_versions_agree() -> None:
