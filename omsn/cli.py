@@ -46,6 +46,7 @@ def prepare(
         options.CorpusName, typer.Option(help="How the corpus names its files.")
     ] = options.CorpusName.ravdess,
     template: Annotated[str, typer.Option(help="For pattern: '{speaker}-{statement}-{emotion}_{take}.mp4'.")] = "",
+    labels: options.Labels = None,
     channel: Annotated[str, typer.Option(help="For ravdess: speech, song or both.")] = "speech",
     name: Annotated[str, typer.Option(help="Name of the corpus in reports; its kind where not given.")] = "",
     recipe: options.Recipe = "default",
@@ -64,7 +65,7 @@ def prepare(
     from omsn.recipes import load_config
 
     config = load_config(recipe, settings or ())
-    found = options.find_corpus(corpus, folder, template=template, channel=channel, name=name)
+    found = options.find_corpus(corpus, folder, template=template, labels=labels or (), channel=channel, name=name)
     workers = backend.value if backend else None
     if keep is not None:
         check_folder(keep, (folder, out_), config.pipeline)

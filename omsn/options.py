@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -71,6 +71,14 @@ Jobs = Annotated[
         min=1,
         help="Processes side by side, each on one thread, with up to 1 GB of memory. One where not given, as nobody "
         "else knows what the machine has to spare; results are the same with any number.",
+    ),
+]
+Labels = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--label",
+        metavar="CODE=EMOTION",
+        help="For pattern: what an {emotion} of the names means, as ANG=angry. Repeatable; others are passed over.",
     ),
 ]
 KeepFaces = Annotated[
@@ -196,20 +204,45 @@ def plan_of(
     return Plan(cache, protocol, parse_seeds(seeds), model.value, config, recipe, allow_leaks, start)
 
 
-def find_corpus(corpus: CorpusName, folder: Path, *, template: str, channel: str, name: str) -> Corpus:
+def find_corpus(
+    corpus: CorpusName, folder: Path, *, template: str, labels: Sequence[str], channel: str, name: str
+) -> Corpus:
     """The clips of a corpus, under a name of the user's where there is one.
 
     Raises:
-        ConfigError: ``--template`` is missing, or there for nothing.
+        ConfigError: ``--template`` is missing, ``--template`` or ``--label`` is there for nothing, or a label is wrong.
         ManifestError: the folder holds no such corpus.
     """
     from omsn.data.corpora import CORPORA
 
     if (corpus is CorpusName.pattern) != bool(template):
         raise ConfigError("--template belongs to --corpus pattern, which needs it")
-    options = {"pattern": {"template": template}, "ravdess": {"channel": channel}, "folder": {}}
+    if labels and corpus is not CorpusName.pattern:
+        raise ConfigError("--label belongs to --corpus pattern; other corpora name their emotions themselves")
+    options: dict[str, dict[str, Any]] = {
+        "pattern": {"template": template, "labels": parse_labels(labels)},
+        "ravdess": {"channel": channel},
+        "folder": {},
+    }
     found = CORPORA[corpus.value](folder, **options[corpus.value])
     return found.named(name) if name else found
+
+
+def parse_labels(labels: Sequence[str]) -> dict[str, str] | None:
+    """Emotions by their codes; None where no code is given, so that the codes are the emotions.
+
+    Raises:
+        ConfigError: not CODE=EMOTION, or a code that is given twice.
+    """
+    emotions: dict[str, str] = {}
+    for label in labels:
+        code, _, emotion = (part.strip() for part in label.partition("="))
+        if not (code and emotion):
+            raise ConfigError(f"--label: got {label!r}, expected a code of the names and its emotion, as ANG=angry")
+        if code in emotions:
+            raise ConfigError(f"--label: {code!r} is given twice, {emotions[code]!r} and {emotion!r}; keep one of them")
+        emotions[code] = emotion
+    return emotions or None
 
 
 def output_of(folder: Path | None, formats: str | None, *, overlay: bool, plot: bool, resume: bool) -> Output | None:
