@@ -136,14 +136,14 @@ def train(
     out_: options.Out,
     normalise: options.Normalise = None,
     modality: options.Modality = None,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    seeds: Annotated[str, typer.Option(help="Comma-separated; a network each, which answer together.")] = "0",
     calibrate_by: options.CalibrateBy = None,
     recipe: options.Recipe = "default",
     settings: options.Settings = None,
     start_from: options.StartFrom = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Train one model on all speakers and write a checkpoint; crossval tells how good such a model is.
+    """Train a model on all speakers and write a checkpoint; crossval tells how good such a model is.
 
     Example: omsn train cache --calibrate-by runs/judged --out runs/model
     """
@@ -153,15 +153,9 @@ def train(
     from omsn.training.single import train as train_one
 
     wanted = options.with_options(settings, normalise, modality)
-    plan = options.plan_of(cache, HELD_OUT, str(seed), recipe=recipe, settings=wanted, start_from=start_from)
-    total = plan.config.training.epochs
+    plan = options.plan_of(cache, HELD_OUT, seeds, recipe=recipe, settings=wanted, start_from=start_from)
     with terminal.progress("epochs") as step:
-        metrics = train_one(
-            plan,
-            out_,
-            calibrate_by=calibrate_by,
-            on_epoch=lambda epoch: step(epoch.number, total, f"loss {epoch.loss:.3f}"),
-        )
+        metrics = train_one(plan, out_, calibrate_by=calibrate_by, on_epoch=step)
     page = write_report(out_) if metrics["scores"] else None
     terminal.print_training(metrics, page, out_ / CHECKPOINT_FOLDER, as_json)
 

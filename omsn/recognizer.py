@@ -6,15 +6,13 @@ print(Recognizer("run/checkpoint").predict("clip.mp4").emotion())
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import torch
-
 from omsn.config import Normalisation
 from omsn.data.padded import pad_batch
-from omsn.errors import InputError
+from omsn.errors import InputError, OmsnError
 from omsn.features.audio import audio_columns
 from omsn.features.face import face_columns
 from omsn.features.neutral import RestingFace
@@ -22,16 +20,18 @@ from omsn.features.normalise import SampleStatistics, SampleSums, leave_out
 from omsn.labels import LabelSet
 from omsn.media.probe import probe
 from omsn.models.checkpoint import check_columns, load_checkpoint, mode_for, shipped_checkpoint
-from omsn.models.losses import probabilities_of
 from omsn.people import Enrolment, enrolled, standardised
 from omsn.timing import timed
 from omsn.training.calibration import tempered
 from omsn.types import Prediction, Sample, Window
 from omsn.windows import OnTime, View, views_of
 
+TOGETHER = 8
+"""Views that the networks are asked of at a time: one by one, each costs them four times as much."""
+
 
 class Recognizer:
-    """Names the emotion in media files with one trained network; safe to share between threads."""
+    """Names the emotion in media files with trained weights; safe to share between threads."""
 
     def __init__(
         self,
@@ -119,14 +119,14 @@ class Recognizer:
             on_time: called with the seconds that are done, and the length in seconds where it is known.
 
         Yields:
-            The answers in order of time, and within a window by the number of the face. Those of the first minute come
-            together where the normalisation is ``enrolled``.
+            The answers in order of time, and within a window by the number of the face. A few come together
+            (``TOGETHER``); those of the first minute do where the normalisation is ``enrolled``.
 
         Raises:
             MediaError: the file cannot be read, or not further than to where it broke off.
             InputError: it has neither sound nor a face; nothing was yielded.
         """
-        for views in self._standardised(Path(path), self._views(path, on_time)):
+        for views in _together(self._standardised(Path(path), self._views(path, on_time))):
             present = [view for view in views if modalities_of(view.sample)]
             for view, probabilities in zip(present, self._ask([view.sample for view in present]), strict=True):
                 modalities = modalities_of(view.sample)
@@ -164,9 +164,24 @@ class Recognizer:
             return []
         training = self._trained.config.training
         inputs = pad_batch([leave_out(sample, training.left_out) for sample in samples], training.modality)
-        with timed("network"), torch.inference_mode():
-            probabilities = probabilities_of(self._trained.network(inputs), training.loss)  # (B, K)
+        with timed("network"):
+            probabilities = self._trained.answer(inputs)  # (B, K)
         return [tuple(row) for row in tempered(probabilities.numpy(), self._trained.temperature).tolist()]
+
+
+def _together(windows: Iterable[tuple[View, ...]]) -> Iterator[list[View]]:
+    """The views of several windows at a time; what is waiting where the file breaks off is not lost."""
+    waiting: list[View] = []
+    try:
+        for views in windows:
+            waiting += views
+            if len(waiting) >= TOGETHER:
+                yield waiting
+                waiting = []
+    except OmsnError:
+        yield waiting
+        raise
+    yield waiting
 
 
 def modalities_of(sample: Sample) -> tuple[str, ...]:

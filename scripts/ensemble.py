@@ -17,10 +17,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from named_runs import ended
 
 from omsn.errors import InputError
 from omsn.files import replace_file
+from omsn.models.losses import together
 from omsn.report.run import METRICS_FILE, PREDICTIONS_FILE, read_metrics
 from omsn.report.tables import with_interval
 from omsn.training.out_of_fold import OutOfFold, read_predictions, write_predictions
@@ -87,9 +89,8 @@ def mean_over_seeds(predictions: OutOfFold, source: str) -> OutOfFold:
         raise InputError(
             f"{source}: its seeds do not test the same clips in the same folds; such a run has no ensemble"
         )
-    logs = np.mean([np.log(np.maximum(one.probabilities, np.finfo(np.float64).tiny)) for one in parts], axis=0)
-    shares = np.exp(logs - logs.max(axis=1, keepdims=True))
-    return replace(first, probabilities=shares / shares.sum(axis=1, keepdims=True))
+    answers = torch.from_numpy(np.stack([one.probabilities for one in parts]))
+    return replace(first, probabilities=together(answers).numpy())
 
 
 if __name__ == "__main__":

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ensemble import SUFFIX as ENSEMBLE_SUFFIX
+
 from omsn.models.checkpoint import Checkpoint
 from omsn.recipes import flat_settings, load_config, recipe_names, to_dict
 from omsn.report.html import leak_warnings
@@ -139,12 +141,18 @@ def _facts(trained: Checkpoint, size_bytes: int) -> Table:
         ("names", ", ".join(trained.labels.names)),
         ("given", GIVEN[trained.config.training.modality]),
         ("normalisation", NORMALISATIONS[trained.config.training.normalisation]),
-        ("parameters", f"{count_parameters(trained.network):,}"),
+        ("networks", _networks(trained)),
+        ("parameters", f"{sum(map(count_parameters, trained.networks)):,}"),
         ("size", f"{size_bytes / 1e6:.1f} MB"),
         ("temperature", told),
         ("shipped by", f"omsn {__version__}"),
     )
     return Table(("", ""), rows)
+
+
+def _networks(trained: Checkpoint) -> str:
+    n_networks = len(trained.networks)
+    return "one" if n_networks == 1 else f"{n_networks}, trained alike under different seeds, which answer together"
 
 
 def _data(trained: Checkpoint) -> Iterator[str]:
@@ -200,18 +208,22 @@ def commands(trained: Checkpoint) -> list[str]:
         f"--modality {training.modality}",
         *(p for _, p in changed),
     ]
-    judge = [" ".join([_crossval(by), *whole, f"--out runs/{by['run']}"])] if by else []
+    judge = _judging(by, whole) if by else []
     calibrated = [f"--calibrate-by runs/{by['run']}"] if by else []
-    seed = f"--seed {trained.facts.get('seed', 0)}"
+    seeds = f"--seeds {','.join(map(str, trained.facts.get('seeds', [0])))}"
     return [
         *(" ".join([start, *option, *pipeline, "--out cache"]) for start in corpora),
         *judge,
-        " ".join(["omsn train cache", seed, *whole, *calibrated, "--out runs/model"]),
+        " ".join(["omsn train cache", seeds, *whole, *calibrated, "--out runs/model"]),
     ]
 
 
-def _crossval(by: Mapping[str, Any]) -> str:
-    return f"omsn crossval cache --protocol {by['protocol']} --seeds {','.join(map(str, by['seeds']))}"
+def _judging(by: Mapping[str, Any], settings: Sequence[str]) -> list[str]:
+    """The cross-validation that a temperature comes from, and its networks together where it is theirs."""
+    run = by["run"].removesuffix(ENSEMBLE_SUFFIX)
+    start = f"omsn crossval cache --protocol {by['protocol']} --seeds {','.join(map(str, by['seeds']))}"
+    judge = [" ".join([start, *settings, f"--out runs/{run}"])]
+    return judge if run == by["run"] else [*judge, f"python scripts/ensemble.py runs/{run}"]
 
 
 def _changed(trained: Checkpoint, recipe: str) -> list[tuple[str, str]]:
@@ -231,7 +243,7 @@ def _judged(judged: Sequence[RunMetrics]) -> Iterator[str]:
         return
     yield (
         "Networks with the same settings, trained and tested as each protocol says. Intervals are 95%, by a bootstrap "
-        "over speakers. These weights themselves are one more training, on the speakers named above. The "
+        "over speakers. These weights themselves come from one more training, on the speakers named above. The "
         "settings were chosen earlier, by trials on the same corpus (docs/decisions.md), which flatters a little.\n"
     )
     yield to_markdown(_protocols(judged))
@@ -251,13 +263,14 @@ def _judged(judged: Sequence[RunMetrics]) -> Iterator[str]:
 def _protocols(judged: Sequence[RunMetrics]) -> Table:
     rows = tuple(
         (
-            *(f"{run.protocol.name}: {run.protocol.title}", run.normalisation, str(len(run.seeds))),
+            *(f"{run.protocol.name}: {run.protocol.title}", run.model_name, run.normalisation, str(len(run.seeds))),
             *(with_interval(run.scores.war), with_interval(run.scores.uar), percent(run.scores.chance.war)),
             with_interval(run.baseline.scores.war) if run.baseline else NONE,
         )
         for run in judged
     )
-    return Table(("protocol", "normalisation", "seeds", "WAR [95%]", "UAR [95%]", "chance, WAR", "SVM WAR [95%]"), rows)
+    scores = ("WAR [95%]", "UAR [95%]", "chance, WAR", "SVM WAR [95%]")
+    return Table(("protocol", "model", "normalisation", "seeds", *scores), rows)
 
 
 def _held_out(run: RunMetrics) -> str:

@@ -63,12 +63,17 @@ def ship(run: Path, card_from: Sequence[Path], folder: Path) -> None:
 
     Raises:
         CheckpointError: the run has no checkpoint that can be read.
-        InputError: a run has no metrics though it held speakers out, a judge has other settings, or the checkpoint
-            is too large to be shipped.
+        InputError: a run has no metrics though it held speakers out, a judge has other settings, the first judge is of
+            another number of networks, or the checkpoint is too large to be shipped.
     """
     trained = load_checkpoint(run / CHECKPOINT_FOLDER)
     metrics = read_metrics(run) if trained.facts.get("held_out_speakers") else None
     judged = [_judged(path, trained) for path in card_from]
+    if judged and judged[0].members != len(trained.networks):
+        raise InputError(
+            f"{card_from[0]}: judges {judged[0].members} at a time, and {run} has {len(trained.networks)} networks; "
+            "name a run first that judges as many together (scripts/ensemble.py makes one)"
+        )
     size = sum((run / CHECKPOINT_FOLDER / name).stat().st_size for name in (WEIGHTS_NAME, CONFIG_NAME))
     if size > MAX_SHIPPED_BYTES:
         raise InputError(

@@ -30,7 +30,7 @@ def write_checkpoint(folder: Path, seed: int = 0, normalisation: Normalisation =
         for name, columns in (("audio", audio), ("video", video))
         for part, value in (("mean", 0.0), ("std", 1.0))
     }
-    save_checkpoint(folder, Checkpoint(network, config, RAVDESS_EMOTIONS, audio, video, statistics, ("01",)))
+    save_checkpoint(folder, Checkpoint((network,), config, RAVDESS_EMOTIONS, audio, video, statistics, ("01",)))
     return folder
 
 

@@ -63,7 +63,7 @@ def answer_to(standardised: Sample, checkpoint: Path) -> tuple[float, ...]:
     """What the network says of features that are standardised already."""
     trained = load_checkpoint(checkpoint)
     with torch.no_grad():
-        logits = trained.network(pad_batch([standardised], trained.config.training.modality))
+        logits = trained.networks[0](pad_batch([standardised], trained.config.training.modality))
     return tuple(probabilities_of(logits, trained.config.training.loss)[0].tolist())
 
 
@@ -189,12 +189,24 @@ def test_a_picture_without_a_face_or_a_sound_is_refused(checkpoint: Path, tmp_pa
 
 
 def test_a_stream_gives_the_windows_of_a_prediction_one_by_one(checkpoint: Path, tmp_path: Path) -> None:
-    recognizer, path = Recognizer(checkpoint), write_hum(tmp_path / "long.wav", 9.0)
+    recognizer, path = Recognizer(checkpoint), write_hum(tmp_path / "long.wav", 40.0)
     reached: list[float] = []
     windows = recognizer.stream(path, on_time=lambda reached_s, _: reached.append(reached_s))
     first = next(windows)
-    assert reached[-1] < 9.0
+    assert reached[-1] < 30.0
     assert (first, *windows) == recognizer.predict(path).windows
+
+
+def test_windows_that_are_asked_together_get_the_answers_of_each_alone(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_hum(tmp_path / "long.wav", 40.0)
+    together = Recognizer(checkpoint).predict(path).windows
+    monkeypatch.setattr("omsn.recognizer.TOGETHER", 1)
+    alone = Recognizer(checkpoint).predict(path).windows
+    assert [(one.start_s, one.end_s) for one in together] == [(one.start_s, one.end_s) for one in alone]
+    for ours, theirs in zip(together, alone, strict=True):
+        assert ours.probabilities == pytest.approx(theirs.probabilities, abs=1e-6)
 
 
 def test_a_neutral_clip_is_the_zero_of_changes(checkpoint: Path, films: Sequence[Path]) -> None:

@@ -15,11 +15,14 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
+from torch import Tensor
 
 from omsn.config import Config, Normalisation
 from omsn.errors import CheckpointError, InputError
 from omsn.files import replace_file
 from omsn.labels import LabelSet
+from omsn.models.batch import Batch
+from omsn.models.losses import answer_of
 from omsn.models.network import Network, Sizes
 from omsn.recipes import from_dict, to_dict
 from omsn.types import Floats
@@ -28,21 +31,21 @@ from omsn.weights import shipped_folder
 
 WEIGHTS_NAME = "weights.safetensors"
 CONFIG_NAME = "config.json"
-CHECKPOINT_FORMAT = 1
+CHECKPOINT_FORMAT = 2
 MAX_SHIPPED_BYTES = 10_000_000
 """What the shipped folder may weigh: everybody who installs the package downloads it."""
 _REMEDY = "copy the whole folder again from where it came, or train again"
-_NETWORK, _STATISTICS = "network.", "statistics."
+_STATISTICS = "statistics."
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """A trained network and all that is needed to use and to judge it.
+    """A trained network, or several that answer together, and all that is needed to use and to judge them.
 
     Attributes:
-        network: in evaluation mode.
+        networks: in evaluation mode; of one size, and trained alike under different seeds.
         config: settings of every stage.
         labels: the order of its logits.
         audio_columns: feature columns of the sound, in order.
@@ -54,7 +57,7 @@ class Checkpoint:
             1 leaves them as they are.
     """
 
-    network: Network
+    networks: tuple[Network, ...]
     config: Config
     labels: LabelSet
     audio_columns: tuple[str, ...]
@@ -64,6 +67,11 @@ class Checkpoint:
     facts: Mapping[str, Any] = field(default_factory=dict)
     temperature: float = 1.0
 
+    def answer(self, batch: Batch) -> Tensor:
+        """What the networks say together of standardised samples: (B, K) probabilities before the temperature."""
+        with torch.inference_mode():
+            return answer_of(self.networks, batch, self.config.training.loss)
+
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     """Write both files, each whole or not at all.
@@ -71,11 +79,16 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     Raises:
         OSError: the disk is full or the folder cannot be written to.
     """
-    weights = {_NETWORK + name: weight.contiguous() for name, weight in checkpoint.network.state_dict().items()}
+    weights = {
+        _network(number) + name: weight.contiguous()
+        for number, network in enumerate(checkpoint.networks)
+        for name, weight in network.state_dict().items()
+    }
     weights |= {_STATISTICS + name: torch.from_numpy(array) for name, array in checkpoint.statistics.items()}
     described = {
         "format": CHECKPOINT_FORMAT,
         "omsn": __version__,
+        "networks": len(checkpoint.networks),
         "config": to_dict(checkpoint.config),
         "labels": checkpoint.labels.names,
         "audio_columns": checkpoint.audio_columns,
@@ -89,7 +102,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:
-    """Read a checkpoint; the network is in evaluation mode.
+    """Read a checkpoint; its networks are in evaluation mode.
 
     Raises:
         CheckpointError: it is missing, damaged, a pickle, of another format, or does not fit this code.
@@ -100,24 +113,21 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         labels = LabelSet(tuple(described["labels"]))
         audio, video = tuple(described["audio_columns"]), tuple(described["video_columns"])
         speakers, facts = tuple(described["speakers"]), described["facts"]
-        temperature = _temperature_of(described)
+        temperature, numbers = _temperature_of(described), _numbers_of(described)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{folder / CONFIG_NAME}: does not fit this version of OMSN: {error}") from error
-    network = Network(Sizes(len(audio), len(video), len(labels)), config.network)
-    tensors = _read_weights(folder / WEIGHTS_NAME)
-    weights = {name.removeprefix(_NETWORK): tensor for name, tensor in tensors.items() if name.startswith(_NETWORK)}
+    sizes, tensors = Sizes(len(audio), len(video), len(labels)), _read_weights(folder / WEIGHTS_NAME)
+    networks = tuple(Network(sizes, config.network) for _ in numbers)
     try:
-        network.load_state_dict(weights)
+        for number, network in zip(numbers, networks, strict=True):
+            network.load_state_dict(_part(tensors, _network(number)))
     except RuntimeError as error:
         raise CheckpointError(
             f"{folder / WEIGHTS_NAME}: weights of another network than {CONFIG_NAME}: {error}"
         ) from error
-    statistics = {
-        name.removeprefix(_STATISTICS): tensor.numpy()
-        for name, tensor in tensors.items()
-        if name.startswith(_STATISTICS)
-    }
-    return Checkpoint(network.eval(), config, labels, audio, video, statistics, speakers, facts, temperature)
+    statistics = {name: tensor.numpy() for name, tensor in _part(tensors, _STATISTICS).items()}
+    ready = tuple(network.eval() for network in networks)
+    return Checkpoint(ready, config, labels, audio, video, statistics, speakers, facts, temperature)
 
 
 def digest_of(folder: Path) -> str:
@@ -149,7 +159,8 @@ def describe(checkpoint: Checkpoint) -> dict[str, Any]:
     return {
         "labels": list(checkpoint.labels.names),
         "trained on speakers": list(checkpoint.speakers),
-        "parameters": sum(weight.numel() for weight in checkpoint.network.parameters()),
+        "networks": len(checkpoint.networks),
+        "parameters": sum(weight.numel() for network in checkpoint.networks for weight in network.parameters()),
         "audio_columns": len(checkpoint.audio_columns),
         "video_columns": len(checkpoint.video_columns),
         "normalisation": checkpoint.config.training.normalisation,
@@ -221,13 +232,31 @@ def _temperature_of(described: Mapping[str, Any]) -> float:
     return temperature
 
 
+def _numbers_of(described: Mapping[str, Any]) -> range:
+    """Of the networks, from 0."""
+    n_networks = described["networks"]
+    if not (isinstance(n_networks, int) and n_networks > 0):
+        raise InputError(f"networks: got {n_networks!r}, expected how many there are, at least 1")
+    return range(n_networks)
+
+
+def _network(number: int) -> str:
+    """How the names of a network's weights begin."""
+    return f"networks.{number}."
+
+
+def _part(tensors: Mapping[str, Tensor], beginning: str) -> dict[str, Tensor]:
+    """Those whose names begin so, by the rest of their names."""
+    return {name.removeprefix(beginning): tensor for name, tensor in tensors.items() if name.startswith(beginning)}
+
+
 def _advice(folder: Path) -> str:
     """The checkpoint of a run where its folder was named, else where checkpoints come from."""
     inside = folder / "checkpoint"
     return f"did you mean {inside}?" if (inside / CONFIG_NAME).is_file() else "name a folder that omsn train wrote"
 
 
-def _read_weights(path: Path) -> dict[str, torch.Tensor]:
+def _read_weights(path: Path) -> dict[str, Tensor]:
     try:
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict

@@ -1,15 +1,16 @@
-"""Losses between logits and soft targets."""
+"""Losses between logits and soft targets, and the probabilities that logits stand for."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from omsn.config import LossName
-from omsn.models.network import Logits
+from omsn.models.batch import Batch
+from omsn.models.network import Logits, Network
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -32,6 +33,18 @@ def probabilities_of(logits: Tensor, loss: LossName) -> Tensor:
     if loss == "cross_entropy":
         return torch.softmax(logits, dim=1)
     return torch.softmax(F.logsigmoid(logits), dim=1)  # in logarithms: sigmoids that are all tiny sum to 0
+
+
+def answer_of(networks: Sequence[Network], batch: Batch, loss: LossName) -> Tensor:
+    """Probabilities (B, K) of one network, or of several together: geometric means, brought to sum to 1."""
+    answers = [probabilities_of(network(batch), loss) for network in networks]
+    return answers[0] if len(answers) == 1 else together(torch.stack(answers))
+
+
+def together(probabilities: Tensor) -> Tensor:
+    """The geometric mean over networks of each class' probability, brought to sum to 1. (N, B, K) to (B, K)."""
+    logs = probabilities.clamp(min=torch.finfo(probabilities.dtype).tiny).log()
+    return torch.softmax(logs.mean(dim=0), dim=1)
 
 
 def total_loss(logits: Logits, targets: Tensor, loss: Loss, auxiliary: float) -> Tensor:

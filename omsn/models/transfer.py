@@ -44,7 +44,7 @@ class _Place:
     trained_names: Sequence[str]
 
 
-def start_from(network: Network, trained: Checkpoint, meaning: Meaning) -> None:
+def start_from(network: Network, trained: Checkpoint, meaning: Meaning, seed: int = 0) -> None:
     """Copy the weights of a trained network into a fresh one, in place.
 
     Feature columns and emotions are matched by their names. A column that is new has weight 0, so that at first it
@@ -54,15 +54,18 @@ def start_from(network: Network, trained: Checkpoint, meaning: Meaning) -> None:
         network: built with the checkpoint's settings.
         trained: where the weights come from.
         meaning: of the fresh network's columns and logits.
+        seed: of the fresh network; where the checkpoint has several networks, the seeds take them in turn.
 
     Raises:
         CheckpointError: the network is built with other settings, or lacks a column that the checkpoint was trained on.
     """
     check_fit(trained, network.config, meaning)
+    source = trained.networks[seed % len(trained.networks)]
     with torch.no_grad():
-        columns, rows = list(_columns(network, trained, meaning)), list(_rows(network, trained, meaning))
+        columns = list(_columns(network, source, trained, meaning))
+        rows = list(_rows(network, source, trained, meaning))
         named = {id(place.own) for place in (*columns, *rows)}
-        pairs = zip(network.state_dict(keep_vars=True).items(), trained.network.state_dict().values(), strict=True)
+        pairs = zip(network.state_dict(keep_vars=True).items(), source.state_dict().values(), strict=True)
         for (_, own), weight in pairs:
             if id(own) not in named:
                 own.copy_(weight)
@@ -117,19 +120,19 @@ def check_pipeline(trained: PipelineConfig, features: PipelineConfig, source: st
         )
 
 
-def _columns(network: Network, trained: Checkpoint, meaning: Meaning) -> Iterator[_Place]:
+def _columns(network: Network, source: Network, trained: Checkpoint, meaning: Meaning) -> Iterator[_Place]:
     """Weights by feature column."""
     for own, theirs, names, known in (
-        (network.audio_encoder, trained.network.audio_encoder, meaning.audio_columns, trained.audio_columns),
-        (network.video_encoder, trained.network.video_encoder, meaning.video_columns, trained.video_columns),
+        (network.audio_encoder, source.audio_encoder, meaning.audio_columns, trained.audio_columns),
+        (network.video_encoder, source.video_encoder, meaning.video_columns, trained.video_columns),
     ):
-        for weight, source in zip(own.input_weights(), theirs.input_weights(), strict=True):
-            yield _Place(weight, source, 1, names, known)
+        for weight, known_weight in zip(own.input_weights(), theirs.input_weights(), strict=True):
+            yield _Place(weight, known_weight, 1, names, known)
 
 
-def _rows(network: Network, trained: Checkpoint, meaning: Meaning) -> Iterator[_Place]:
+def _rows(network: Network, source: Network, trained: Checkpoint, meaning: Meaning) -> Iterator[_Place]:
     """Weights and offsets by emotion."""
-    for own, theirs in zip(network.heads(), trained.network.heads(), strict=True):
+    for own, theirs in zip(network.heads(), source.heads(), strict=True):
         yield _Place(own.weight, theirs.weight, 0, meaning.labels, trained.labels.names)
         yield _Place(own.bias, theirs.bias, 0, meaning.labels, trained.labels.names)
 

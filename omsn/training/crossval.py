@@ -141,8 +141,8 @@ def _network_round(plan: Plan, features: FeatureSet, one: Round, folder: Path) -
     assert parts.test is not None  # every fold of a protocol has a test part
     network, state_path = build_network(config, features, one.seed, trained), folder / STATE_NAME
     fitted = fit(network, parts.train, parts.validation, config.training, seed=one.seed, state_path=state_path)
-    write_history(folder / "history.csv", one.seed, one.fold.name, fitted.history)
-    return predict_probabilities(network, parts.test, config.training).numpy(), count_parameters(network)
+    write_history(folder / "history.csv", one.fold.name, {one.seed: fitted.history})
+    return predict_probabilities([network], parts.test, config.training).numpy(), count_parameters(network)
 
 
 def _baseline(plan: Plan, features: FeatureSet, rounds: Sequence[Round], ours: OutOfFold) -> dict[str, Any] | None:

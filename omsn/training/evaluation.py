@@ -60,7 +60,7 @@ def evaluate_checkpoint(
     mode, training = mode_for(trained, normalisation), trained.config.training
     samples = _standardised(trained, features, mode)
     part = pad(samples, targets_of(features.samples, trained.labels), training.modality)
-    probabilities = tempered(predict_probabilities(trained.network, part, training).numpy(), trained.temperature)
+    probabilities = tempered(predict_probabilities(trained.networks, part, training).numpy(), trained.temperature)
     everything = Fold("all", (), (), tuple(range(len(features.samples))))
     predictions = out_of_fold(features, everything, 0, probabilities)
     facts = {

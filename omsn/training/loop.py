@@ -15,7 +15,7 @@ from omsn.config import TrainingConfig
 from omsn.data.augment import augment
 from omsn.data.padded import PaddedSet
 from omsn.errors import TrainingError
-from omsn.models.losses import LOSSES, probabilities_of, total_loss
+from omsn.models.losses import LOSSES, answer_of, total_loss
 from omsn.models.network import Network
 from omsn.training.state import Epoch, TrainingState, load_state, save_state
 
@@ -129,11 +129,12 @@ def evaluate(network: Network, part: PaddedSet, config: TrainingConfig) -> tuple
     return float(value), float((logits.argmax(dim=1) == part.targets).float().mean())
 
 
-def predict_probabilities(network: Network, part: PaddedSet, config: TrainingConfig) -> Tensor:
-    """(n, K) probabilities in label order, in the order of the part; the network is left in evaluation mode."""
-    network.eval()
+def predict_probabilities(networks: Sequence[Network], part: PaddedSet, config: TrainingConfig) -> Tensor:
+    """What networks say together: (n, K) in label order, in the order of the part. They are left in evaluation mode."""
+    for network in networks:
+        network.eval()
     with torch.no_grad():
-        return torch.cat([probabilities_of(network(part.batch(rows)), config.loss) for rows in _in_turn(len(part))])
+        return torch.cat([answer_of(networks, part.batch(rows), config.loss) for rows in _in_turn(len(part))])
 
 
 def learning_rate(step: int, n_steps: int, config: TrainingConfig) -> float:

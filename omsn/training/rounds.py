@@ -37,7 +37,7 @@ def build_network(config: Config, features: FeatureSet, seed: int, trained: Chec
         torch.manual_seed(seed)
         network = Network(Sizes(*map(len, astuple(meaning))), config.network)
     if trained is not None:
-        start_from(network, trained, meaning)
+        start_from(network, trained, meaning, seed)
     return network
 
 

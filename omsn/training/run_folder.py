@@ -155,12 +155,12 @@ def _describe_fold(features: FeatureSet, one: Round) -> dict[str, Any]:
     }
 
 
-def write_history(path: Path, seed: int, fold: str, history: Sequence[Epoch]) -> None:
-    """One row an epoch and part, as the report reads them."""
+def write_history(path: Path, fold: str, histories: Mapping[int, Sequence[Epoch]]) -> None:
+    """One row a seed, epoch and part, as the report reads them."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(HISTORY_COLUMNS)
-    for epoch in history:
+    for seed, epoch in ((seed, epoch) for seed, history in histories.items() for epoch in history):
         writer.writerow([seed, fold, epoch.number, "training", epoch.loss, epoch.war])
         if epoch.validation is not None:
             writer.writerow([seed, fold, epoch.number, "validation", *epoch.validation])

@@ -1,10 +1,10 @@
-"""One model on everything: the checkpoint that people use, and what held-out speakers say of it if there are any."""
+"""A model trained on everything: the checkpoint that people use, and what held-out speakers say of it."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,14 @@ from omsn.data.splits import Fold, hold_out
 from omsn.files import replace_file
 from omsn.models.checkpoint import Checkpoint, save_checkpoint
 from omsn.models.network import Network
-from omsn.training.loop import OnEpoch, fit, predict_probabilities
+from omsn.training.loop import fit, predict_probabilities
 from omsn.training.out_of_fold import write_predictions
 from omsn.training.parts import Parts, make_parts
 from omsn.training.plan import Plan, Round, check_features
 from omsn.training.rounds import build_network, count_parameters, out_of_fold
 from omsn.training.run_folder import claim, describe_run, write_history
 from omsn.training.start import Start, load_start
+from omsn.training.state import Epoch
 from omsn.training.summary import headline_only, summarise
 from omsn.training.temperature import Fitted, temperature_of
 from omsn.types import Clip
@@ -30,14 +31,18 @@ from omsn.types import Clip
 CHECKPOINT_FOLDER = "checkpoint"
 EVERYBODY = "everybody"
 """What the history calls the training part where nobody is held out."""
+OnProgress = Callable[[int, int, str], None]
 LICENCES = {"ravdess": "CC BY-NC-SA 4.0 (weights trained on RAVDESS: non-commercial, share alike, name the corpus)"}
 """Licence that a corpus passes on to weights trained on it."""
 
 
 def train(
-    plan: Plan, run: Path, *, calibrate_by: Path | None = None, on_epoch: OnEpoch | None = None
+    plan: Plan, run: Path, *, calibrate_by: Path | None = None, on_epoch: OnProgress | None = None
 ) -> dict[str, Any]:
     """Train on every speaker, or on all but ``training.validation_share`` of them, and write a checkpoint.
+
+    With several seeds, a network is trained under each, and all go into the checkpoint, to answer together. A training
+    that was interrupted goes on.
 
     Held-out speakers score it, and then the files that a cross-validation writes lie beside it. They also choose the
     epoch where ``training.keep`` is ``best`` or there is patience; the report then says so.
@@ -45,9 +50,10 @@ def train(
     Args:
         plan: what to do.
         run: folder of the results.
-        calibrate_by: folder of a finished cross-validation with the same settings, whose temperature the checkpoint
-            takes. The scores stay those of the network's own probabilities: the held-out speakers helped to fit it.
-        on_epoch: called after each epoch.
+        calibrate_by: folder of a finished cross-validation with the same settings, or of an ensemble of as many
+            networks as there are seeds, whose temperature the checkpoint takes. The scores stay those of the networks'
+            own probabilities: the held-out speakers helped to fit it.
+        on_epoch: called with (epochs done, epochs in all, the loss as text), networks one after the other.
 
     Returns:
         What ``metrics.json`` holds; without held-out speakers its ``scores`` are None, and no such file is written.
@@ -55,43 +61,48 @@ def train(
     Raises:
         CheckpointError: the checkpoint to start from is damaged, or of another network or other features.
         LeakError: a held-out speaker trained the checkpoint to start from.
-        ConfigError: ``run`` holds a run with other settings, or ``calibrate_by`` has other settings or no temperature.
+        ConfigError: ``run`` holds a run with other settings, or ``calibrate_by`` is of other settings or of another
+            number of networks, or has no temperature.
         InputError: the corpus has too few speakers to hold any out.
         TrainingError: a loss is not finite.
     """
     started = time.monotonic()
     torch.set_num_threads(1)
-    features, seed = load_features(plan.cache), plan.seeds[0]
+    features = load_features(plan.cache)
     check_features(plan, features)
     settings = plan.config.training
-    fold = training_fold(features.clips, settings.validation_share, seed)
+    fold = training_fold(features.clips, settings.validation_share, plan.seeds[0])
     start = load_start(plan, features, [fold])
-    fitted_by = None if calibrate_by is None else temperature_of(calibrate_by, plan.config, features.labels, start)
+    fitted_by = None
+    if calibrate_by is not None:
+        fitted_by = temperature_of(calibrate_by, plan.config, features.labels, start, networks=len(plan.seeds))
     claim(run, plan, features, start)
     parts = make_parts(features, fold, settings)
-    network = build_network(plan.config, features, seed, start.checkpoint if start else None)
-    state_path = run / "state.safetensors"
-    fitted = fit(network, parts.train, parts.test, settings, seed=seed, state_path=state_path, on_epoch=on_epoch)
-    write_history(run / "history.csv", seed, fold.name, fitted.history)
+    states = [run / f"state-{seed}.safetensors" for seed in plan.seeds]
+    networks, histories = _fit_each(plan, features, parts, start, states, on_epoch)
+    write_history(run / "history.csv", fold.name, histories)
     scores = None
     if parts.test is not None:
-        predictions = out_of_fold(features, fold, seed, predict_probabilities(network, parts.test, settings).numpy())
+        probabilities = predict_probabilities(networks, parts.test, settings).numpy()
+        predictions = out_of_fold(features, fold, plan.seeds[0], probabilities)
         write_predictions(predictions, run / "predictions.csv")
         scores = summarise(predictions, features.labels)
     chose = "the held-out speakers also chose the epoch that was kept, so these scores flatter it"
     leaks = (chose,) if settings.chooses else ()
-    metrics = describe_run(plan, features, [Round(seed, fold)], leaks, start) | {
-        "parameters": count_parameters(network),
+    metrics = describe_run(plan, features, [Round(plan.seeds[0], fold)], leaks, start) | {
+        "members": len(networks),
+        "parameters": sum(map(count_parameters, networks)),
         "seconds": round(time.monotonic() - started, 1),
         "scores": scores,
         "baseline": None,
     }
-    made = _checkpoint(plan, features, fold, parts, metrics, network.eval())
+    made = _checkpoint(plan, features, fold, parts, metrics, networks)
     made = made if start is None else _adapted(made, start)
     save_checkpoint(run / CHECKPOINT_FOLDER, made if fitted_by is None else _scaled(made, fitted_by))
     if scores is not None:
         replace_file(run / "metrics.json", (json.dumps(metrics, indent=1) + "\n").encode())
-    state_path.unlink()
+    for state_path in states:
+        state_path.unlink()
     return metrics
 
 
@@ -104,13 +115,37 @@ def training_fold(clips: Sequence[Clip], share: float, seed: int) -> Fold:
     return hold_out(clips, share, seed) if share else Fold(EVERYBODY, tuple(range(len(clips))), (), ())
 
 
+def _fit_each(
+    plan: Plan,
+    features: FeatureSet,
+    parts: Parts,
+    start: Start | None,
+    states: Sequence[Path],
+    on_epoch: OnProgress | None,
+) -> tuple[list[Network], dict[int, tuple[Epoch, ...]]]:
+    """A network for each seed, in evaluation mode, and its epochs; one that has ended comes back from its state."""
+    networks, histories, each = [], {}, plan.config.training.epochs
+    for number, (seed, state_path) in enumerate(zip(plan.seeds, states, strict=True)):
+
+        def tell(epoch: Epoch, before: int = number * each) -> None:
+            if on_epoch is not None:
+                on_epoch(before + epoch.number, len(plan.seeds) * each, f"loss {epoch.loss:.3f}")
+
+        network = build_network(plan.config, features, seed, start.checkpoint if start else None)
+        settings = plan.config.training
+        fitted = fit(network, parts.train, parts.test, settings, seed=seed, state_path=state_path, on_epoch=tell)
+        networks.append(network.eval())
+        histories[seed] = fitted.history
+    return networks, histories
+
+
 def _checkpoint(
-    plan: Plan, features: FeatureSet, fold: Fold, parts: Parts, metrics: dict[str, Any], network: Network
+    plan: Plan, features: FeatureSet, fold: Fold, parts: Parts, metrics: dict[str, Any], networks: Sequence[Network]
 ) -> Checkpoint:
     sample, scores = features.samples[0].sample, metrics["scores"]
     corpora = {features.samples[index].clip.corpus for index in fold.train}
     return Checkpoint(
-        network,
+        tuple(networks),
         plan.config,
         features.labels,
         sample.audio.columns,
@@ -123,7 +158,7 @@ def _checkpoint(
             "clips": len(fold.train),
             "sexes": {clip.speaker: clip.sex for clip in (features.samples[index].clip for index in fold.train)},
             "licence": sorted({LICENCES[corpus] for corpus in corpora if corpus in LICENCES}),
-            "seed": plan.seeds[0],
+            "seeds": list(plan.seeds),
             "held_out_speakers": sorted({features.samples[index].clip.speaker for index in fold.test}),
             "held_out_scores": {
                 name: score["pooled"] for name, score in (headline_only(scores) if scores else {}).items()

@@ -93,14 +93,17 @@ def calibrate(out_of_fold: OutOfFold) -> dict[str, Any] | None:
     }
 
 
-def temperature_of(run: Path, config: Config, labels: LabelSet, start: Start | None = None) -> Fitted:
+def temperature_of(
+    run: Path, config: Config, labels: LabelSet, start: Start | None = None, *, networks: int = 1
+) -> Fitted:
     """The temperature that a finished cross-validation found, for a model that is trained in the same way.
 
     Args:
-        run: folder that ``omsn crossval`` wrote.
+        run: folder that ``omsn crossval`` wrote, or ``scripts/ensemble.py`` made of such a one.
         config: settings of the model, all of which must be those of the run.
         labels: the model's, which must be the run's.
         start: what the model starts from, which must be what the run's networks started from.
+        networks: of the model, that answer together; the run must be an ensemble of as many.
 
     Raises:
         InputError: the folder holds no finished run.
@@ -108,6 +111,11 @@ def temperature_of(run: Path, config: Config, labels: LabelSet, start: Start | N
     """
     found = read_metrics(run)
     problems = [] if found.model == "network" else [f"it is of the {found.model}, not of the network"]
+    if found.members != networks:
+        problems.append(
+            f"its answers are of {_counted(found.members)}, and this training makes {networks}; "
+            "scripts/ensemble.py scores the seeds of a run together"
+        )
     if found.labels != labels.names:
         problems.append(f"its labels are {', '.join(found.labels)}, not {', '.join(labels.names)}")
     problems += differing_settings(found.config, to_dict(config))
@@ -123,6 +131,10 @@ def temperature_of(run: Path, config: Config, labels: LabelSet, start: Start | N
     if found.calibrated is None or problems:
         raise ConfigError(f"{run}: cannot calibrate this training: {'; '.join(problems)}")
     return Fitted(found.calibrated.temperature, run.resolve().name, found.protocol.name, found.seeds)
+
+
+def _counted(networks: int) -> str:
+    return "one network each" if networks == 1 else f"{networks} networks together"
 
 
 def _told(digest: str | None) -> str:

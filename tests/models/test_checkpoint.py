@@ -38,7 +38,7 @@ VIDEO = tuple(f"face_{i}" for i in range(SIZES.video_features))
 
 def made_up() -> Checkpoint:
     return Checkpoint(
-        network=awake(),
+        networks=(awake(),),
         config=Config(network=NETWORK, training=TrainingConfig(epochs=3)),
         labels=LabelSet(("angry", "calm", "sad")),
         audio_columns=AUDIO,
@@ -69,9 +69,9 @@ def change(folder: Path, **facts: Any) -> None:
 
 
 def test_a_saved_network_answers_the_same_bit_for_bit(saved: Path) -> None:
-    network, batch = load_checkpoint(saved).network, batch_of()
+    network, batch = load_checkpoint(saved).networks[0], batch_of()
     assert not network.training
-    assert torch.equal(network(batch), made_up().network(batch))
+    assert torch.equal(network(batch), made_up().networks[0](batch))
 
 
 def test_everything_else_comes_back_too(saved: Path) -> None:
@@ -96,6 +96,30 @@ def test_saving_twice_gives_the_same_bytes(saved: Path, tmp_path: Path) -> None:
         assert (tmp_path / "again" / name).read_bytes() == (saved / name).read_bytes()
 
 
+def test_several_networks_come_back_and_answer_together(tmp_path: Path) -> None:
+    made = replace(made_up(), networks=(awake(), awake(seed=1)))
+    save_checkpoint(tmp_path, made)
+    back, batch = load_checkpoint(tmp_path), batch_of()
+    for ours, theirs in zip(back.networks, made.networks, strict=True):
+        assert torch.equal(ours(batch), theirs(batch))
+    logs = torch.stack([torch.log_softmax(network(batch), 1) for network in made.networks])
+    torch.testing.assert_close(back.answer(batch), torch.softmax(logs.mean(0), 1))
+    assert (describe(back)["networks"], describe(back)["parameters"]) == (2, 2 * describe(made_up())["parameters"])
+
+
+@pytest.mark.parametrize("networks", [0, -1, "2", None])
+def test_a_number_of_networks_that_cannot_be(saved: Path, networks: object) -> None:
+    change(saved, networks=networks)
+    with pytest.raises(CheckpointError, match=r"networks: got .*, expected how many there are, at least 1"):
+        load_checkpoint(saved)
+
+
+def test_fewer_networks_than_are_described(saved: Path) -> None:
+    change(saved, networks=2)
+    with pytest.raises(CheckpointError, match=r"weights of another network than config\.json"):
+        load_checkpoint(saved)
+
+
 def test_saving_replaces_an_older_checkpoint(saved: Path) -> None:
     save_checkpoint(saved, replace(made_up(), speakers=("7",)))
     assert load_checkpoint(saved).speakers == ("7",)
@@ -109,7 +133,7 @@ def test_a_checkpoint_describes_itself() -> None:
     assert (told["audio_columns"], told["video_columns"], told["protocol"]) == (5, 4, "loso")
     assert told["config"]["training"]["epochs"] == 3
     assert told["temperature"] == 0.8
-    assert told["parameters"] == sum(weight.numel() for weight in made_up().network.parameters())
+    assert told["parameters"] == sum(weight.numel() for weight in made_up().networks[0].parameters())
 
 
 def test_a_checkpoint_without_statistics_or_speakers(tmp_path: Path) -> None:
@@ -129,7 +153,7 @@ def test_safetensors_that_begin_like_a_pickle_are_read(saved: Path, first_bytes:
         missing = (wanted - int.from_bytes(weights.read_bytes()[:8], "little")) % 65536
         metadata["padding"] += "." * missing
     assert weights.read_bytes()[:2] == first_bytes
-    assert torch.equal(load_checkpoint(saved).network(batch_of()), made_up().network(batch_of()))
+    assert torch.equal(load_checkpoint(saved).networks[0](batch_of()), made_up().networks[0](batch_of()))
 
 
 def test_a_checkpoint_from_before_there_was_a_temperature_has_none(saved: Path) -> None:
@@ -232,7 +256,7 @@ def test_config_that_is_something_else(saved: Path, content: str) -> None:
 
 
 def test_pickles_are_never_loaded(saved: Path) -> None:
-    torch.save(made_up().network.state_dict(), saved / WEIGHTS_NAME)
+    torch.save(made_up().networks[0].state_dict(), saved / WEIGHTS_NAME)
     with pytest.raises(CheckpointError, match=r"a pickle .* never loaded"):
         load_checkpoint(saved)
 
@@ -295,7 +319,7 @@ def test_other_column_count(saved: Path) -> None:
 
 def test_weights_with_a_tensor_missing(saved: Path) -> None:
     weights = load_file(saved / WEIGHTS_NAME)
-    del weights["network.classifier.attention.gamma"]
+    del weights["networks.0.classifier.attention.gamma"]
     save_file(weights, saved / WEIGHTS_NAME)
     with pytest.raises(CheckpointError, match=r"Missing key.*classifier\.attention\.gamma"):
         load_checkpoint(saved)

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from omsn.config import LossName
-from omsn.models.losses import LOSSES, binary_cross_entropy, cross_entropy, probabilities_of, total_loss
+from omsn.models.losses import LOSSES, binary_cross_entropy, cross_entropy, probabilities_of, together, total_loss
 from omsn.models.network import Logits
 
 LOGITS = torch.tensor([[2.0, -1.0, 0.5], [0.0, 0.0, 0.0], [-3.0, 4.0, 1.0], [1.0, 1.0, -2.0]])
@@ -77,6 +77,18 @@ def test_one_vs_rest_probabilities_by_hand() -> None:
 
 def test_softmax_probabilities_against_torch() -> None:
     torch.testing.assert_close(probabilities_of(LOGITS, "cross_entropy"), torch.softmax(LOGITS, 1))
+
+
+@both
+def test_several_networks_answer_with_the_geometric_mean(name: LossName) -> None:
+    answers = torch.stack([probabilities_of(LOGITS, name), probabilities_of(LOGITS.flip(1), name)])
+    expected = np.sqrt(answers[0].numpy() * answers[1].numpy())
+    np.testing.assert_allclose(together(answers).numpy(), expected / expected.sum(axis=1, keepdims=True), rtol=1e-5)
+
+
+def test_a_class_that_one_network_rules_out_stays_a_number() -> None:
+    answers = torch.tensor([[[1.0, 0.0, 0.0]], [[0.0, 1.0, 0.0]]])
+    torch.testing.assert_close(together(answers), torch.tensor([[0.5, 0.5, 0.0]]))
 
 
 @both

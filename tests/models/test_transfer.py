@@ -23,7 +23,7 @@ SAME = Meaning(AUDIO, VIDEO, LABELS)
 
 
 def trained(config: NetworkConfig = NETWORK) -> Checkpoint:
-    return Checkpoint(stirred(config), Config(network=config), LabelSet(LABELS), AUDIO, VIDEO, {}, ("1",))
+    return Checkpoint((stirred(config),), Config(network=config), LabelSet(LABELS), AUDIO, VIDEO, {}, ("1",))
 
 
 def fresh(meaning: Meaning, config: NetworkConfig = NETWORK) -> Network:
@@ -35,9 +35,9 @@ def fresh(meaning: Meaning, config: NetworkConfig = NETWORK) -> Network:
 @pytest.mark.parametrize("config", VARIANTS.values(), ids=VARIANTS.keys())
 def test_the_same_columns_and_emotions_give_the_same_answers(config: NetworkConfig) -> None:
     network, checkpoint = fresh(SAME, config), trained(config)
-    assert not torch.equal(network(batch_of()), checkpoint.network(batch_of()))
+    assert not torch.equal(network(batch_of()), checkpoint.networks[0](batch_of()))
     start_from(network, checkpoint, SAME)
-    assert torch.equal(network(batch_of()), checkpoint.network(batch_of()))
+    assert torch.equal(network(batch_of()), checkpoint.networks[0](batch_of()))
 
 
 @pytest.mark.parametrize("config", VARIANTS.values(), ids=VARIANTS.keys())
@@ -53,7 +53,16 @@ def test_columns_go_by_name_and_new_ones_change_nothing(config: NetworkConfig) -
     audio = widened(batch.audio, [4, 3, 2, 1, 0, 5])
     video = widened(batch.video, [4, 0, 1, 2, 3, 4])
     wide = Batch(audio, batch.audio_mask, video, batch.video_mask)
-    torch.testing.assert_close(network(wide), checkpoint.network(batch))
+    torch.testing.assert_close(network(wide), checkpoint.networks[0](batch))
+
+
+def test_seeds_take_several_networks_in_turn() -> None:
+    first, second = trained().networks[0], fresh(SAME)
+    checkpoint = replace(trained(), networks=(first, second))
+    for seed, source in enumerate((first, second, first)):
+        network = fresh(SAME)
+        start_from(network, checkpoint, SAME, seed)
+        assert torch.equal(network(batch_of()), source(batch_of()))
 
 
 def test_what_is_new_learns() -> None:
@@ -72,7 +81,7 @@ def test_emotions_go_by_name_and_a_new_one_starts_afresh() -> None:
     meaning = Meaning(AUDIO, VIDEO, ("bored", "sad", "angry"))
     network, untouched, checkpoint = fresh(meaning), fresh(meaning), trained()
     start_from(network, checkpoint, meaning)
-    ours, theirs = network.logits(batch_of()), checkpoint.network.logits(batch_of())
+    ours, theirs = network.logits(batch_of()), checkpoint.networks[0].logits(batch_of())
     for own, known in ((ours.fused, theirs.fused), (ours.audio, theirs.audio), (ours.video, theirs.video)):
         torch.testing.assert_close(own[:, [1, 2]], known[:, [2, 0]])
     for layer, before in zip(network.heads(), untouched.heads(), strict=True):
@@ -82,13 +91,13 @@ def test_emotions_go_by_name_and_a_new_one_starts_afresh() -> None:
 
 def test_the_trained_network_is_left_alone() -> None:
     checkpoint = trained()
-    before = {name: weight.clone() for name, weight in checkpoint.network.state_dict().items()}
+    before = {name: weight.clone() for name, weight in checkpoint.networks[0].state_dict().items()}
     network = fresh(SAME)
     start_from(network, checkpoint, SAME)
     with torch.no_grad():
         for weight in network.parameters():
             weight.add_(1.0)
-    assert all(torch.equal(weight, before[name]) for name, weight in checkpoint.network.state_dict().items())
+    assert all(torch.equal(weight, before[name]) for name, weight in checkpoint.networks[0].state_dict().items())
 
 
 def test_a_network_that_is_built_otherwise_is_refused() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ FACTS = {
     "corpus": ["ravdess"],
     "clips": 1140,
     "sexes": {"01": "male", "02": "female", "04": "female"},
-    "seed": 7,
+    "seeds": [7],
     "held_out_speakers": ["03"],
     "calibrated_by": {"run": "judged", "protocol": "actors-4", "seeds": [0, 1]},
 }
@@ -99,7 +100,7 @@ def test_the_card_tells_people_licence_scores_and_limits(run: Path, judged: Path
         "CC BY-NC-SA 4.0",
         "**Code**: Apache-2.0",
         "| temperature | 0.625, from the cross-validation `judged` |",
-        "| actors-4: Groups of four actors | none | 2 |",
+        "| actors-4: Groups of four actors | network | none | 2 |",
         "### By class, actors-4",
         "| angry | 40 |",
         "### By sex, actors-4",
@@ -125,7 +126,7 @@ def test_the_commands_of_the_card_are_commands_with_the_settings_of_the_checkpoi
         name, *arguments = shlex.split(line)[1:]
         values = commands[name].make_context(name, arguments).params
     wanted = load_checkpoint(run / "checkpoint").config
-    assert (values["seed"], values["calibrate_by"]) == (7, Path("runs/judged"))
+    assert (values["seeds"], values["calibrate_by"]) == ("7", Path("runs/judged"))
     assert _config_of(values) == wanted
 
 
@@ -178,6 +179,30 @@ def test_a_judge_of_other_settings(run: Path, judged: Path, tmp_path: Path) -> N
     ):
         ship_weights.ship(run, [judged], tmp_path / "weights")
     assert not (tmp_path / "weights").exists()
+
+
+def test_several_networks_are_judged_together_first(run: Path, judged: Path, tmp_path: Path) -> None:
+    trained = load_checkpoint(run / "checkpoint")
+    other = deepcopy(trained.networks[0])
+    by = {"run": "judged-ensemble", "protocol": "actors-4", "seeds": [0, 1]}
+    facts = FACTS | {"seeds": [0, 1], "calibrated_by": by}
+    save_checkpoint(run / "checkpoint", replace(trained, networks=(*trained.networks, other), facts=facts))
+    with pytest.raises(InputError, match=r"judged: judges 1 at a time, and .* has 2 networks; name a run first"):
+        shipped(run, [judged], tmp_path / "weights")
+    together = tmp_path / "judged-ensemble"
+    together.mkdir()
+    metrics = json.loads((judged / "metrics.json").read_text(encoding="utf-8"))
+    (together / "metrics.json").write_text(json.dumps(metrics | {"members": 2}), encoding="utf-8")
+    card = shipped(run, [together, judged], tmp_path / "weights")
+    for wanted in (
+        "| networks | 2, trained alike under different seeds, which answer together |",
+        "| actors-4: Groups of four actors | 2 networks together | none | 2 |",
+        "| actors-4: Groups of four actors | network | none | 2 |",
+        "--out runs/judged\npython scripts/ensemble.py runs/judged\n",
+        "omsn train cache --seeds 0,1 ",
+        "--calibrate-by runs/judged-ensemble",
+    ):
+        assert wanted in card
 
 
 def test_a_record_that_is_not_json(run: Path, tmp_path: Path) -> None:

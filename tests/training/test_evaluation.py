@@ -32,7 +32,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def write(folder: Path, normalisation: Normalisation = "none", **changed: object) -> Path:
     """A checkpoint of speaker 9 that leaves out the first column of each modality."""
     settings = config(normalisation=normalisation, identity_columns=(AUDIO[0], VIDEO[0]))
-    made = Checkpoint(network().eval(), settings, LABELS, AUDIO, VIDEO, TRAINED_ON.to_arrays(), ("9",))
+    made = Checkpoint((network().eval(),), settings, LABELS, AUDIO, VIDEO, TRAINED_ON.to_arrays(), ("9",))
     save_checkpoint(folder, replace(made, **changed))  # type: ignore[arg-type]
     return folder
 
@@ -48,7 +48,7 @@ def test_columns_that_training_left_out_stay_out_whatever_the_mode(
     if trained == "none":
         scaled = [leave_out(sample, (AUDIO[0], VIDEO[0])) for sample in scaled]
     part = pad(scaled, targets_of(features.samples, LABELS))
-    expected = predict_probabilities(network().eval(), part, TRAINING).numpy()
+    expected = predict_probabilities([network()], part, TRAINING).numpy()
     np.testing.assert_allclose(answers.probabilities, expected, atol=1e-6)
     assert (metrics["normalisation"], metrics["leaks"]) == (asked, [])
     told = f"normalisation {asked} for a checkpoint that was trained with {trained}"

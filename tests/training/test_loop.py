@@ -117,7 +117,7 @@ def test_it_learns_what_can_be_learned(loss: LossName) -> None:
     assert [epoch.number for epoch in fitted.history] == list(range(1, 41))
     assert fitted.history[-1].loss < fitted.history[0].loss / 4
     assert fitted.history[-1].validation is None
-    assert torch.equal(predict_probabilities(net, TRAIN, config).argmax(dim=1), TRAIN.targets)
+    assert torch.equal(predict_probabilities([net], TRAIN, config).argmax(dim=1), TRAIN.targets)
 
 
 def test_the_classifier_learns_at_its_own_rate() -> None:
@@ -335,7 +335,7 @@ def test_evaluation_against_scikit_learn() -> None:
     net = network().eval()
     with torch.no_grad():
         loss, war = evaluate(net, VALIDATION, TRAINING)
-    logits = torch.log(predict_probabilities(net, VALIDATION, TRAINING).double())
+    logits = torch.log(predict_probabilities([net], VALIDATION, TRAINING).double())
     probabilities = torch.softmax(logits, dim=1)  # rounded to float32, they do not quite sum to 1
     assert loss == pytest.approx(log_loss(VALIDATION.targets, probabilities, labels=[0, 1, 2]), abs=1e-5)
     assert war == pytest.approx(float((probabilities.argmax(dim=1) == VALIDATION.targets).double().mean()))
@@ -347,10 +347,10 @@ def test_probabilities_stand_in_the_order_of_the_part(loss: LossName) -> None:
     part, config = padded(made), replace(TRAINING, loss=loss)
     assert len(part) > EVALUATION_BATCH
     net = network().train()
-    probabilities = predict_probabilities(net, part, config)
+    probabilities = predict_probabilities([net], part, config)
     assert not net.training
     assert probabilities.shape == (len(part), 3)
     torch.testing.assert_close(probabilities.sum(dim=1), torch.ones(len(part)))
     for row in (0, 1, EVALUATION_BATCH - 1, EVALUATION_BATCH, len(part) - 1):
-        alone: Tensor = predict_probabilities(net, padded([made[row]]), config)
+        alone: Tensor = predict_probabilities([net], padded([made[row]]), config)
         torch.testing.assert_close(alone[0], probabilities[row])

@@ -43,7 +43,7 @@ def write_start(folder: Path, *speakers: str, corpus: str = "old", pipeline: Pip
     statistics = SampleStatistics.of([one.sample for one in samples(("8",))]).to_arrays()
     settings = replace(config(), pipeline=pipeline or PipelineConfig())
     facts = {"corpus": [corpus], "licence": [LICENCE], "recipe": "/somewhere/own.toml"}
-    made = Checkpoint(network(seed=7).eval(), settings, LABELS, AUDIO, VIDEO, statistics, speakers, facts)
+    made = Checkpoint((network(seed=7).eval(),), settings, LABELS, AUDIO, VIDEO, statistics, speakers, facts)
     save_checkpoint(folder, made)
     return folder
 
@@ -67,7 +67,7 @@ def test_every_fold_starts_from_the_weights_and_the_run_says_so(cache: Path, sta
     assert afresh["started_from"] is None
     features = load_features(cache)
     parts = [make_parts(features, one.fold, FAST).test for one in plan_rounds(still, features)[0]]
-    said = np.concatenate([predict_probabilities(network(seed=7), part, FAST).numpy() for part in parts if part])
+    said = np.concatenate([predict_probabilities([network(seed=7)], part, FAST).numpy() for part in parts if part])
     started, other = (read_predictions(tmp_path / name / "predictions.csv") for name in ("run", "afresh"))
     assert np.abs(started.probabilities - said).max() < 0.01 < np.abs(other.probabilities - said).max()
     assert metrics["started_from"] == {
@@ -99,7 +99,7 @@ def test_a_training_hands_on_who_trained_what_it_started_from(cache: Path, start
     assert (made.facts["corpus"], made.facts["licence"]) == (["new", "old"], [LICENCE])
     assert made.facts["started_from"] == metrics["started_from"]
     assert made.facts["started_from"]["speakers"] == ["8", "9"]
-    weights, begun = (folder.network.state_dict() for folder in (made, load_checkpoint(start)))
+    weights, begun = (folder.networks[0].state_dict() for folder in (made, load_checkpoint(start)))
     assert not all(torch.equal(weights[name], begun[name]) for name in weights)
 
 
