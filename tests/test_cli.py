@@ -16,7 +16,6 @@ from called import omsn
 from typer.testing import CliRunner
 
 from omsn.cli import app, main
-from omsn.data.manifest import read_manifest
 from omsn.data.synthetic import render_corpus
 from omsn.errors import OmsnError
 from omsn.labels import RAVDESS_EMOTIONS
@@ -25,8 +24,6 @@ from omsn.workers import BACKENDS
 
 RUNNER = CliRunner()
 TINY = ["--recipe", "demo", "--set", "training.epochs=2", "--set", "network.fusion.width=4"]
-
-PATTERN = ["prepare", "EMPTY", "--out", "OUT", "--corpus", "pattern", "--template", "{emotion}.mp4"]
 
 
 def run_main(*arguments: str | Path) -> tuple[str, int]:
@@ -58,15 +55,6 @@ def run(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     told = omsn("train", cache, "--out", folder, *TINY, "--set", "training.validation_share=0.34")
     assert "WAR" in told
     return folder
-
-
-def test_codes_of_the_names_become_the_emotions_that_labels_say(films: Path, tmp_path: Path) -> None:
-    template = "01-01-{emotion}-{intensity}-{statement}-{repetition}-{speaker}.mp4"
-    naming = ["--corpus", "pattern", "--template", template, "--label", "01=calm", "--label", "03 = happy"]
-    told = json.loads(omsn("prepare", films, "--out", tmp_path, "--recipe", "demo", *naming, "--json"))
-    clips = read_manifest(tmp_path / "manifest.csv", check_files=False)
-    assert {(Path(clip.clip).name[6:8], clip.emotion) for clip in clips} == {("01", "calm"), ("03", "happy")}
-    assert (told["prepared"], len(told["skipped_files"]), len(clips)) == (6, 18, 6)
 
 
 def test_prepare_again_reuses_everything(films: Path, cache: Path) -> None:
@@ -352,11 +340,6 @@ def test_report_is_written_again(run: Path) -> None:
         (["tune", "CACHE", "--out", "OUT", "--steps", "0"], "got 0 steps"),
         (["tune", "CACHE", "--out", "OUT", "--finalist-seeds", "0"], "got 20 finalists under 0 seeds"),
         (["prepare", "OUT", "--out", "OUT", "--corpus", "pattern"], "--template belongs to"),
-        (["prepare", "OUT", "--out", "OUT", "--label", "01=happy"], "--label belongs to --corpus pattern"),
-        ([*PATTERN, "--label", "ANG"], "--label: got 'ANG', expected a code of the names and its emotion"),
-        ([*PATTERN, "--label", "=angry"], "--label: got '=angry'"),
-        ([*PATTERN, "--label", "A=angry", "--label", "A=sad"], "'A' is given twice, 'angry' and 'sad'; keep one"),
-        ([*PATTERN, "--label", "A=angry"], "EMPTY"),
         (["prepare", "EMPTY", "--out", "OUT"], "EMPTY"),
         (["predict", "CACHE", "--checkpoint", "EMPTY"], "no checkpoint"),
         (["predict", "CACHE", "--checkpoint", "EMPTY", "--backend", "dask"], "no checkpoint"),

@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import zip_longest
@@ -35,7 +36,7 @@ CHECKPOINT_FORMAT = 2
 MAX_SHIPPED_BYTES = 10_000_000
 """What the shipped folder may weigh: everybody who installs the package downloads it."""
 _REMEDY = "copy the whole folder again from where it came, or train again"
-_STATISTICS = "statistics."
+_NETWORK, _STATISTICS = re.compile(r"networks\.(\d+)\."), "statistics."
 
 logger = logging.getLogger(__name__)
 
@@ -113,13 +114,19 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         labels = LabelSet(tuple(described["labels"]))
         audio, video = tuple(described["audio_columns"]), tuple(described["video_columns"])
         speakers, facts = tuple(described["speakers"]), described["facts"]
-        temperature, numbers = _temperature_of(described), _numbers_of(described)
+        temperature, n_networks = _temperature_of(described), described["networks"]
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{folder / CONFIG_NAME}: does not fit this version of OMSN: {error}") from error
     sizes, tensors = Sizes(len(audio), len(video), len(labels)), _read_weights(folder / WEIGHTS_NAME)
-    networks = tuple(Network(sizes, config.network) for _ in numbers)
+    found = {int(match[1]) for match in map(_NETWORK.match, tensors) if match}
+    if not found or found != set(range(len(found))) or n_networks != len(found):
+        raise CheckpointError(
+            f"{folder / WEIGHTS_NAME}: weights of networks {sorted(found)}; "
+            f"{CONFIG_NAME} says that there are {n_networks!r}, counted from 0; {_REMEDY}"
+        )
+    networks = tuple(Network(sizes, config.network) for _ in found)
     try:
-        for number, network in zip(numbers, networks, strict=True):
+        for number, network in enumerate(networks):
             network.load_state_dict(_part(tensors, _network(number)))
     except RuntimeError as error:
         raise CheckpointError(
@@ -230,14 +237,6 @@ def _temperature_of(described: Mapping[str, Any]) -> float:
     if not 0 < temperature < math.inf:  # also False for NaN
         raise InputError(f"temperature: got {temperature}, expected a finite number above 0")
     return temperature
-
-
-def _numbers_of(described: Mapping[str, Any]) -> range:
-    """Of the networks, from 0."""
-    n_networks = described["networks"]
-    if not (isinstance(n_networks, int) and n_networks > 0):
-        raise InputError(f"networks: got {n_networks!r}, expected how many there are, at least 1")
-    return range(n_networks)
 
 
 def _network(number: int) -> str:

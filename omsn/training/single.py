@@ -41,8 +41,8 @@ def train(
 ) -> dict[str, Any]:
     """Train on every speaker, or on all but ``training.validation_share`` of them, and write a checkpoint.
 
-    With several seeds, a network is trained under each, and all go into the checkpoint, to answer together. A training
-    that was interrupted goes on.
+    With several seeds, a network is trained under each, and all go into the checkpoint, to answer together; the first
+    seed draws the speakers that are held out. A training that was interrupted goes on.
 
     Held-out speakers score it, and then the files that a cross-validation writes lie beside it. They also choose the
     epoch where ``training.keep`` is ``best`` or there is patience; the report then says so.

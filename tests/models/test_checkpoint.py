@@ -107,16 +107,23 @@ def test_several_networks_come_back_and_answer_together(tmp_path: Path) -> None:
     assert (describe(back)["networks"], describe(back)["parameters"]) == (2, 2 * describe(made_up())["parameters"])
 
 
-@pytest.mark.parametrize("networks", [0, -1, "2", None])
+@pytest.mark.parametrize("networks", [0, -1, 2, 10**12, "2", None])
 def test_a_number_of_networks_that_cannot_be(saved: Path, networks: object) -> None:
     change(saved, networks=networks)
-    with pytest.raises(CheckpointError, match=r"networks: got .*, expected how many there are, at least 1"):
+    with pytest.raises(
+        CheckpointError, match=rf"weights of networks \[0\]; config\.json says that there are {networks!r}"
+    ):
         load_checkpoint(saved)
 
 
-def test_fewer_networks_than_are_described(saved: Path) -> None:
-    change(saved, networks=2)
-    with pytest.raises(CheckpointError, match=r"weights of another network than config\.json"):
+def test_networks_that_are_not_counted_from_0(saved: Path) -> None:
+    weights = load_file(saved / WEIGHTS_NAME)
+    save_file(
+        {name.replace("networks.0.", "networks.7."): weight for name, weight in weights.items()}, saved / WEIGHTS_NAME
+    )
+    with pytest.raises(
+        CheckpointError, match=r"weights of networks \[7\]; config\.json says that there are 1, counted"
+    ):
         load_checkpoint(saved)
 
 
