@@ -150,7 +150,8 @@ def test_a_run_that_is_told_to_end_leaves_nothing_unfinished(model: Model, tmp_p
     environment = os.environ | {"TMPDIR": str(tmp_path / "tmp")}
     ran = subprocess.Popen([*command, "--out", str(tmp_path / "out")], env=environment)
     deadline_s = time.monotonic() + 60
-    while not list((tmp_path / "out").glob(".omsn-*.part")):  # the film is being drawn
+    answered = tmp_path / "out" / "hum.wav.json"
+    while not (answered.exists() and list((tmp_path / "out").glob(".omsn-*.part"))):  # the film is being drawn
         assert time.monotonic() < deadline_s
         assert ran.poll() is None
         time.sleep(0.01)
