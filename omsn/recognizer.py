@@ -27,7 +27,7 @@ from omsn.types import Prediction, Sample, Window
 from omsn.windows import OnTime, View, views_of
 
 TOGETHER = 8
-"""Views that the networks are asked of at a time: one by one, each costs them four times as much."""
+"""Views that the networks are asked of at a time: on so few frames, most of their time goes into the asking."""
 
 
 class Recognizer:
