@@ -239,7 +239,7 @@ def _facts(run: Recorded) -> Table:
     metrics = run.metrics
     changes = f", with {' '.join(run.changed)}" if run.changed else ""
     rows = (
-        ("corpus", f"{metrics.data.corpus}: {metrics.data.clips} clips, {metrics.data.speakers} speakers"),
+        ("corpus", f"{metrics.data.corpus}: {metrics.data.clips} clips, {metrics.data.speakers or 'unknown'} speakers"),
         ("protocol", f"{metrics.protocol.name}: {metrics.protocol.title}, {_folds_of(metrics)}"),
         ("normalisation", metrics.normalisation),
         ("model", f"{metrics.model_name}, recipe {metrics.recipe}{changes}"),

@@ -215,6 +215,8 @@ class StartedFrom(_Part):
     recipe: str
     corpus: tuple[str, ...]
     speakers: tuple[str, ...]
+    namesakes: tuple[str, ...] = ()
+    """Speakers tested on who have the names of some of these, and may be the same people or others."""
 
     def __str__(self) -> str:
         return f"weights trained on {len(self.speakers)} speakers of {', '.join(self.corpus) or 'an unknown corpus'}"

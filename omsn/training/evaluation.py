@@ -54,8 +54,8 @@ def evaluate_checkpoint(
     overlap = Overlap.of(trained, features)
     if overlap.shared and not allow_leaks:
         raise LeakError(
-            f"{cache}: {len(overlap.shared)} of its speakers trained {checkpoint}: {', '.join(overlap.shared[:8])}"
-            f"{overlap.copies}; leave them out, or allow leaks (--allow-leaks)"
+            f"{cache}: {len(overlap.shared)} of its speakers trained {checkpoint}: {overlap.told()}; "
+            "leave them out, or allow leaks (--allow-leaks)"
         )
     mode, training = mode_for(trained, normalisation), trained.config.training
     samples = _standardised(trained, features, mode)
@@ -102,7 +102,7 @@ def _check_fit(trained: Checkpoint, features: FeatureSet, cache: Path) -> None:
 def _leaks(checkpoint: Path, cache: Path, overlap: Overlap) -> list[str]:
     told = []
     if overlap.shared:
-        told.append(f"{len(overlap.shared)} speakers of {cache} trained {checkpoint}: {', '.join(overlap.shared)}")
+        told.append(f"{len(overlap.shared)} speakers of {cache} trained {checkpoint}: {overlap.told()}")
     if overlap.namesakes:
         told.append(
             f"possibly: speakers of {cache} are called as those of another corpus that trained {checkpoint}: "

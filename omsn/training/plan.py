@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import string
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -11,9 +12,10 @@ from typing import Literal
 from omsn.config import Config
 from omsn.data.dataset import FeatureSet
 from omsn.data.leakage import check_leaks
-from omsn.data.splits import PROTOCOLS, Fold, make_folds
+from omsn.data.splits import PROTOCOLS, Attribute, Fold, make_folds
 from omsn.errors import ConfigError
 from omsn.recipes import flat_settings, to_dict
+from omsn.types import Clip
 
 Model = Literal["network", "svm"]
 
@@ -88,15 +90,26 @@ def plan_rounds(plan: Plan, features: FeatureSet) -> tuple[list[Round], tuple[st
     """
     share = plan.config.training.validation_share
     kept_apart = PROTOCOLS[plan.protocol].disjoint_by if plan.protocol in PROTOCOLS else frozenset()
-    rounds, leaks = [], []
+    rounds: list[Round] = []
+    leaks: list[str] = []
     for seed in plan.seeds:
         for fold in make_folds(features.clips, plan.protocol, seed, share):
-            found = check_leaks(features.clips, fold, kept_apart, plan.allow_leaks)
-            tested = sorted((leak for leak in found if "test" in leak.sides), key=lambda leak: not leak.forbidden)
-            if tested:
-                leaks.append(f"{fold.name} (seed {seed}): {len(tested)} leaks, such as: {tested[0]}")
             rounds.append(Round(seed, fold))
+            leaks += leaks_into_test(features.clips, rounds[-1], kept_apart, allow=plan.allow_leaks)
     return rounds, tuple(leaks)
+
+
+def leaks_into_test(
+    clips: Sequence[Clip], one: Round, kept_apart: Collection[Attribute], *, allow: bool
+) -> tuple[str, ...]:
+    """What a round's test part shares with the others, as text for the report; empty where it shares nothing.
+
+    Raises:
+        LeakError: it shares what is to be kept apart, and leaks are not allowed.
+    """
+    found = check_leaks(clips, one.fold, kept_apart, allow)
+    tested = sorted((leak for leak in found if "test" in leak.sides), key=lambda leak: not leak.forbidden)
+    return (f"{one.fold.name} (seed {one.seed}): {len(tested)} leaks, such as: {tested[0]}",) if tested else ()
 
 
 def speaker_names(features: FeatureSet) -> list[str]:

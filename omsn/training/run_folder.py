@@ -28,7 +28,8 @@ MAX_NAMED = 3
 """Settings that the refusal of a run's folder names."""
 HELD_OUT = "held-out"
 """Stands for the protocol where one model is trained on everything and judged by a few speakers kept out."""
-HELD_OUT_TITLE = "one model on everything but a few speakers"
+HELD_OUT_TITLES = {True: "one model on everything but a few speakers", False: "one model on everything but a few clips"}
+"""By whether the speakers are known."""
 
 
 def claim(run: Path, plan: Plan, features: FeatureSet, start: Start | None = None) -> None:
@@ -109,6 +110,7 @@ def describe_run(
     """The facts of a run that are not results."""
     protocol = PROTOCOLS.get(plan.protocol)
     clips = features.clips
+    known = all(clip.speaker for clip in clips)
     return {
         "format": 1,
         "omsn": __version__,
@@ -119,15 +121,15 @@ def describe_run(
         "labels": list(features.labels.names),
         "protocol": {
             "name": plan.protocol,
-            "title": protocol.title if protocol else HELD_OUT_TITLE,
-            "speaker_independent": "speaker" in protocol.disjoint_by if protocol else True,
+            "title": protocol.title if protocol else HELD_OUT_TITLES[known],
+            "speaker_independent": "speaker" in protocol.disjoint_by if protocol else known,
             "folds": [_describe_fold(features, one) for one in rounds],
             "leaks": [*leaks, *(start.leaks if start else ())],
         },
         "data": {
             "corpus": ", ".join(sorted({clip.corpus for clip in clips})),
             "clips": len(clips),
-            "speakers": len({(clip.corpus, clip.speaker) for clip in clips}),
+            "speakers": len({(clip.corpus, clip.speaker) for clip in clips if clip.speaker}),
             "cache": features.source,
         },
         "seeds": list(plan.seeds),
@@ -140,7 +142,7 @@ def _describe_fold(features: FeatureSet, one: Round) -> dict[str, Any]:
     names = speaker_names(features)
 
     def speakers(indices: Sequence[int]) -> list[str]:
-        return sorted({names[index] for index in indices})
+        return sorted({names[index] for index in indices} - {""})
 
     fold = one.fold
     return {

@@ -20,9 +20,6 @@ from omsn.training.overlap import Overlap
 from omsn.training.plan import Plan
 from omsn.training.rounds import meaning_of
 
-_NAMED = 8
-"""Speakers that a message names."""
-
 logger = logging.getLogger(__name__)
 
 
@@ -34,11 +31,13 @@ class Start:
         checkpoint: with the network.
         digest: of its files.
         leaks: what its speakers let pass, as text.
+        namesakes: speakers tested on who are called as some that trained it on another corpus: the same people or not.
     """
 
     checkpoint: Checkpoint
     digest: str
     leaks: tuple[str, ...]
+    namesakes: tuple[str, ...]
 
     def facts(self) -> dict[str, Any]:
         """What a run tells of it, ready for JSON."""
@@ -47,6 +46,7 @@ class Start:
             "recipe": Path(str(self.checkpoint.facts.get("recipe", ""))).name,
             "corpus": list(self.checkpoint.facts.get("corpus", ())),
             "speakers": list(self.checkpoint.speakers),
+            "namesakes": list(self.namesakes),
         }
 
 
@@ -73,16 +73,16 @@ def load_start(plan: Plan, features: FeatureSet, folds: Iterable[Fold]) -> Start
     tested = {features.clips[index].speaker for fold in folds for index in fold.test}
     overlap = Overlap.of(checkpoint, features)
     leaking = [speaker for speaker in overlap.shared if speaker in tested]
-    namesakes = [speaker for speaker in overlap.namesakes if speaker in tested]
+    namesakes = tuple(speaker for speaker in overlap.namesakes if speaker in tested)
     told = f"{len(leaking)} speakers of {features.source} that are tested on trained {plan.start_from}: "
-    told += ", ".join(leaking[:_NAMED]) + overlap.copies
+    told += overlap.told(leaking)
     if leaking and not plan.allow_leaks:
-        raise LeakError(f"{told}; start afresh, leave them out, or allow leaks (--allow-leaks)")
+        raise LeakError(f"{told}; start afresh, leave them out, or allow leaks (omsn crossval --allow-leaks)")
     if namesakes:
         logger.warning(
             "speakers %s are called as those of another corpus that trained %s; where they are the same people, "
             "these scores flatter",
-            ", ".join(namesakes[:_NAMED]),
+            ", ".join(namesakes),
             plan.start_from,
         )
-    return Start(checkpoint, digest_of(plan.start_from), (told,) if leaking else ())
+    return Start(checkpoint, digest_of(plan.start_from), (told,) if leaking else (), namesakes)

@@ -99,7 +99,7 @@ def trained_on(folder: Path, *speakers: str) -> Path:
 
 def test_the_same_recordings_under_another_name_are_refused(tmp_path: Path) -> None:
     folder, copy = trained_on(tmp_path / "checkpoint", "1", "3"), renamed_cache(tmp_path / "copy")
-    with pytest.raises(LeakError, match=r"2 of its speakers trained .*: 1, 3 \(the same recordings under another name"):
+    with pytest.raises(LeakError, match=r"2 of its speakers trained .*: 1, 3 \(the same recordings, under other names"):
         evaluate_checkpoint(folder, copy)
     metrics, _ = evaluate_checkpoint(folder, copy, allow_leaks=True)
     assert metrics["speakers_that_trained_it"] == ["1", "3"]
@@ -111,7 +111,7 @@ def test_so_are_they_in_another_order_beside_the_first_copy(tmp_path: Path) -> N
     both += [replace(one, clip=replace(one.clip, corpus="copy", clip=f"copy-{one.clip.clip}")) for one in samples()]
     both = [replace(one, sample=replace(one.sample, clip=one.clip.clip)) for one in both]
     cache = write_cache(tmp_path / "both", both)
-    with pytest.raises(LeakError, match="the same recordings under another name"):
+    with pytest.raises(LeakError, match="the same recordings, under other names"):
         evaluate_checkpoint(trained_on(tmp_path / "checkpoint", "1", "3"), cache)
 
 
@@ -132,6 +132,15 @@ def test_speakers_without_a_name_are_nobodys_namesakes(tmp_path: Path) -> None:
     folder = write(tmp_path / "checkpoint", speakers=("", "9"), facts={"corpus": ["other"]})
     metrics, _ = evaluate_checkpoint(folder, renamed_cache(tmp_path / "nobody", speakers=("",)))
     assert (metrics["speakers_of_the_same_name"], metrics["leaks"]) == ([], [])
+
+
+def test_speakers_without_a_name_are_refused_with_the_very_recordings_that_trained_it(tmp_path: Path) -> None:
+    folder = trained_on(tmp_path / "checkpoint", "")
+    with pytest.raises(LeakError, match=r"trained .*: somebody unknown \(the same recordings, under other"):
+        evaluate_checkpoint(folder, renamed_cache(tmp_path / "copy", speakers=("",)))
+    other = renamed_cache(tmp_path / "other", corpus="", speakers=("", "2"))
+    metrics, _ = evaluate_checkpoint(write(tmp_path / "elsewhere", speakers=("",), facts={"corpus": [""]}), other)
+    assert (metrics["speakers_that_trained_it"], metrics["leaks"]) == ([], [])
 
 
 def test_other_emotions_are_refused(cache: Path, tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,13 +16,15 @@ from omsn.config import Config
 from omsn.data.dataset import load_features
 from omsn.errors import ConfigError
 from omsn.models.checkpoint import WEIGHTS_NAME, load_checkpoint
-from omsn.report.run import read_history, read_metrics
+from omsn.report.html import write_report
+from omsn.report.run import RunMetrics, read_history, read_metrics
 from omsn.training.crossval import cross_validate
 from omsn.training.parts import make_parts
 from omsn.training.plan import Plan
 from omsn.training.rounds import count_parameters
 from omsn.training.run_folder import HELD_OUT
 from omsn.training.single import train, training_fold
+from omsn.types import LabelledSample
 
 FAST = replace(TRAINING, epochs=2, batch_size=32)
 
@@ -48,6 +52,29 @@ def test_a_training_by_itself_has_no_temperature_and_says_who_trained_it(plan: P
     assert checkpoint.facts["sexes"].keys() == set(checkpoint.speakers)
     assert set(checkpoint.facts["sexes"].values()) <= {"female", "male"}
     assert metrics.get("calibrated") is None
+
+
+def held_out_of(folder: Path, made: Sequence[LabelledSample], plan: Plan) -> RunMetrics:
+    train(replace(plan, cache=write_cache(folder / "cache", made)), folder / "run")
+    return read_metrics(folder / "run")
+
+
+def test_held_out_people_in_a_film_that_is_learnt_from_are_told(plan: Plan, tmp_path: Path) -> None:
+    film = [replace(one, clip=replace(one.clip, audio="film.wav")) for one in samples(("1", "2", "3"))]
+    (told,) = held_out_of(tmp_path, film, plan).protocol.leaks
+    assert re.match(r"held-out \(seed 0\): 1 leaks, such as: file .*film\.wav is in train", told)
+
+
+def test_held_out_clips_of_unknown_people_are_no_unseen_people(plan: Plan, tmp_path: Path) -> None:
+    metrics = held_out_of(tmp_path, samples(("",), repetitions=9), plan)
+    assert metrics.protocol.leaks == (
+        "speakers are unknown, so that clips were held out and not people: some may be in both parts",
+    )
+    assert (metrics.protocol.title, metrics.data.speakers) == ("one model on everything but a few clips", 0)
+    assert metrics.protocol.leaky
+    assert not metrics.protocol.folds[0].shared_speakers
+    assert "27 clips of unknown speakers" in write_report(tmp_path / "run").read_text()
+    assert load_checkpoint(tmp_path / "run" / "checkpoint").facts["chosen_on_held_out"] is False
 
 
 @pytest.fixture

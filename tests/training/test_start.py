@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import torch
 from tiny_corpus import AUDIO, LABELS, NETWORK, TRAINING, VIDEO, config, labelled, network, samples, write_cache
 
 from omsn.config import AudioFeatures, PipelineConfig
-from omsn.data.dataset import load_features
+from omsn.data.dataset import FeatureSet, load_features
 from omsn.errors import CheckpointError, ConfigError, LeakError
 from omsn.features.normalise import SampleStatistics
 from omsn.models.checkpoint import Checkpoint, digest_of, load_checkpoint, save_checkpoint
@@ -25,9 +26,12 @@ from omsn.training.parts import make_parts
 from omsn.training.plan import Plan, plan_rounds
 from omsn.training.run_folder import HELD_OUT
 from omsn.training.single import train
+from omsn.training.start import load_start
+from omsn.types import LabelledSample, Stream
 
 FAST = replace(TRAINING, epochs=1, batch_size=32, validation_share=0.0)
 OTHER = replace(NETWORK.classifier, width=4)
+SOMEBODY_ELSE = samples(("8",))
 LICENCE = "not for commercial use"
 
 
@@ -38,9 +42,15 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_cache(tmp_path_factory.mktemp("corpus") / "cache", made)
 
 
-def write_start(folder: Path, *speakers: str, corpus: str = "old", pipeline: PipelineConfig | None = None) -> Path:
-    """A checkpoint that these speakers have trained."""
-    statistics = SampleStatistics.of([one.sample for one in samples(("8",))]).to_arrays()
+def write_start(
+    folder: Path,
+    *speakers: str,
+    corpus: str = "old",
+    pipeline: PipelineConfig | None = None,
+    learnt: Sequence[LabelledSample] = SOMEBODY_ELSE,
+) -> Path:
+    """A checkpoint that these speakers have trained, with the statistics of the clips learnt from."""
+    statistics = SampleStatistics.of([one.sample for one in learnt]).to_arrays()
     settings = replace(config(), pipeline=pipeline or PipelineConfig())
     facts = {"corpus": [corpus], "licence": [LICENCE], "recipe": "/somewhere/own.toml"}
     made = Checkpoint((network(seed=7).eval(),), settings, LABELS, AUDIO, VIDEO, statistics, speakers, facts)
@@ -75,6 +85,7 @@ def test_every_fold_starts_from_the_weights_and_the_run_says_so(cache: Path, sta
         "recipe": "own.toml",
         "corpus": ["old"],
         "speakers": ["8", "9"],
+        "namesakes": [],
     }
     assert metrics["protocol"]["leaks"] == []
     read = parse_metrics(json.loads((tmp_path / "run" / "metrics.json").read_text()))
@@ -141,6 +152,24 @@ def test_namesakes_of_another_corpus_are_warned_of(
     metrics = cross_validate(plan_of(cache, write_start(tmp_path / "start", "1", "8")), tmp_path / "run")
     assert "speakers 1 are called as those of another corpus that trained" in caplog.text
     assert metrics["protocol"]["leaks"] == []
+    assert metrics["started_from"]["namesakes"] == ["1"]
+    assert "1 are called as some of these" in " ".join(write_report(tmp_path / "run").read_text().split())
+
+
+def test_recordings_that_trained_it_are_refused_where_they_have_another_name_and_more_columns(tmp_path: Path) -> None:
+    made = samples(("1", "2", "3"))
+    start = write_start(tmp_path / "start", "1", "2", "3", learnt=made)
+    wider = [replace(one, sample=replace(one.sample, video=with_a_column(one.sample.video))) for one in made]
+    plan = plan_of(tmp_path, start)
+    renamed = FeatureSet(tuple(wider), LABELS, PipelineConfig(), "renamed")
+    folds = [one.fold for one in plan_rounds(plan, renamed)[0]]
+    with pytest.raises(LeakError, match=r"3 speakers .*: 1, 2, 3 \(the same recordings, under other names\)"):
+        load_start(plan, renamed, folds)
+
+
+def with_a_column(stream: Stream) -> Stream:
+    values = np.concatenate([stream.values[:, :1], stream.values], axis=1)
+    return Stream(values, stream.mask, stream.times_s, ("hog", *stream.columns))
 
 
 def test_what_cannot_start_is_refused_before_anything_is_written(cache: Path, start: Path, tmp_path: Path) -> None:
