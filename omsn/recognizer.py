@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from omsn.config import Normalisation
+from omsn.config import Modality, Normalisation
 from omsn.data.padded import pad_batch
 from omsn.errors import InputError, OmsnError
 from omsn.features.audio import audio_columns
@@ -144,14 +144,15 @@ class Recognizer:
         return resting
 
     def _views(self, path: str | Path, on_time: OnTime | None = None) -> Iterator[tuple[View, ...]]:
-        """The windows of a file that has a sound or a face somewhere."""
-        nothing = True
+        """The windows of a file that has a sound or a face somewhere, with what the checkpoint was trained to use."""
+        nothing, modality = True, self._trained.config.training.modality
         windows = views_of(path, self._pipeline, self._known.resting, on_time, decoder_threads=self._decoder_threads)
         for views in windows:
-            nothing = nothing and not any(modalities_of(view.sample) for view in views)
-            yield views
+            used = tuple(replace(view, sample=view.sample.only(modality)) for view in views)
+            nothing = nothing and not any(modalities_of(view.sample) for view in used)
+            yield used
         if nothing:
-            raise InputError(f"{path}: {_why_nothing(path)}; nothing to recognise an emotion or a person from")
+            raise InputError(f"{path}: {_why_nothing(path, modality)}")
 
     def _standardised(self, path: Path, windows: Iterator[tuple[View, ...]]) -> Iterator[tuple[View, ...]]:
         if self._normalisation == "enrolled":
@@ -189,9 +190,11 @@ def modalities_of(sample: Sample) -> tuple[str, ...]:
     return tuple(name for name in ("audio", "video") if getattr(sample, name).present)
 
 
-def _why_nothing(path: str | Path) -> str:
+def _why_nothing(path: str | Path, modality: Modality) -> str:
     info = probe(path)
     sound = "its sound is silent" if info.has_audio else "it has no sound"
-    return (
-        f"neither sound nor a face in it: {sound}, and {'no face is seen' if info.has_video else 'it has no picture'}"
-    )
+    face = "no face is seen" if info.has_video else "it has no picture"
+    if modality == "both":
+        told = f"neither sound nor a face in it: {sound}, and {face}"
+        return f"{told}; nothing to recognise an emotion or a person from"
+    return f"{sound if modality == 'audio' else face}, and the checkpoint was trained on {modality} alone"

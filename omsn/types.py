@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from omsn.config import Modality
 from omsn.errors import InputError
 from omsn.labels import LabelSet
 from omsn.segments import Segment, overall, segments
@@ -162,6 +163,14 @@ class Sample:
     clip: str
     audio: Stream
     video: Stream
+
+    def only(self, modality: Modality) -> Sample:
+        """The sample without the modality that is not named; itself for ``both``."""
+        if modality == "audio":
+            return Sample(self.clip, self.audio, Stream.absent(self.video.columns))
+        if modality == "video":
+            return Sample(self.clip, Stream.absent(self.audio.columns), self.video)
+        return self
 
 
 @dataclass(frozen=True)

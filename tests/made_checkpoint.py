@@ -8,7 +8,7 @@ import numpy as np
 import soundfile
 import torch
 
-from omsn.config import Config, EncoderConfig, FusionConfig, NetworkConfig, Normalisation, TrainingConfig
+from omsn.config import Config, EncoderConfig, FusionConfig, Modality, NetworkConfig, Normalisation, TrainingConfig
 from omsn.features.audio import audio_columns
 from omsn.features.face import face_columns
 from omsn.labels import RAVDESS_EMOTIONS
@@ -19,9 +19,11 @@ ENCODER = EncoderConfig(conv_layers=1, conv_width=8, lstm_width=4, steps=4, chan
 NETWORK = NetworkConfig(ENCODER, ENCODER, FusionConfig(maps=2, width=4, stages=2))
 
 
-def write_checkpoint(folder: Path, seed: int = 0, normalisation: Normalisation = "none") -> Path:
+def write_checkpoint(
+    folder: Path, seed: int = 0, normalisation: Normalisation = "none", modality: Modality = "both"
+) -> Path:
     """An untrained network: the way from file to answer is the same."""
-    config = Config(network=NETWORK, training=TrainingConfig(normalisation=normalisation))
+    config = Config(network=NETWORK, training=TrainingConfig(normalisation=normalisation, modality=modality))
     audio, video = audio_columns(config.pipeline.audio), face_columns(config.pipeline.video)
     torch.manual_seed(seed)
     network = Network(Sizes(len(audio), len(video), 8), config.network)

@@ -15,7 +15,7 @@ import torch
 from made_checkpoint import write_checkpoint, write_hum
 
 import omsn
-from omsn.config import Normalisation
+from omsn.config import Modality, Normalisation
 from omsn.data.padded import pad_batch
 from omsn.data.synthetic import render_corpus
 from omsn.errors import CheckpointError, InputError, MediaError
@@ -175,6 +175,28 @@ def test_silence_without_a_picture_is_refused(checkpoint: Path, tmp_path: Path) 
     told = r"silent\.wav: neither sound nor a face in it: its sound is silent, and it has no picture; nothing to"
     with pytest.raises(InputError, match=told):
         Recognizer(checkpoint).predict(write_hum(tmp_path / "silent.wav", 1.0, level=0.0))
+
+
+@pytest.mark.parametrize("modality", ["audio", "video"])
+def test_a_checkpoint_of_one_modality_uses_and_tells_that_one_alone(
+    modality: Modality, film: Path, tmp_path: Path
+) -> None:
+    folder = write_checkpoint(tmp_path / "one", modality=modality)
+    (window,) = Recognizer(folder).predict(film).windows
+    assert window.modalities == (modality,)
+    sample = described(film, folder).only(modality)
+    standardised = SampleStatistics.from_arrays(load_checkpoint(folder).statistics).standardise(sample)
+    left_out = leave_out(standardised, load_checkpoint(folder).config.training.left_out)
+    assert window.probabilities == pytest.approx(answer_to(left_out, folder), abs=1e-6)
+
+
+def test_a_file_without_the_one_modality_that_a_checkpoint_uses_is_refused(film: Path, tmp_path: Path) -> None:
+    faces, voices = (write_checkpoint(tmp_path / each, modality=each) for each in ("video", "audio"))
+    hum, silence = write_hum(tmp_path / "hum.wav", 1.0), write_hum(tmp_path / "silence.wav", 1.0, level=0.0)
+    with pytest.raises(InputError, match=r"hum\.wav: it has no picture, and the checkpoint was trained on video alone"):
+        Recognizer(faces).predict(hum)
+    with pytest.raises(InputError, match=r"silence\.wav: its sound is silent, and the checkpoint .* audio alone"):
+        Recognizer(voices).predict(silence)
 
 
 def test_a_picture_without_a_face_or_a_sound_is_refused(checkpoint: Path, tmp_path: Path) -> None:
