@@ -61,11 +61,13 @@ def prepare(
     Example: omsn prepare RAVDESS --corpus ravdess --out cache --jobs 2
     """
     from omsn.data.compact import check_folder, keep_faces
+    from omsn.data.prepare import check_place
     from omsn.data.prepare import prepare as prepare_clips
     from omsn.recipes import load_config
 
     config = load_config(recipe, settings or ())
     found = options.find_corpus(corpus, folder, template=template, labels=labels or (), channel=channel, name=name)
+    check_place(out_, folder)
     workers = backend.value if backend else None
     if keep is not None:
         check_folder(keep, (folder, out_), config.pipeline)

@@ -11,8 +11,8 @@ from fractions import Fraction
 from typing import Any, ClassVar, Literal
 
 from omsn.errors import ConfigError
+from omsn.types import Modality
 
-Modality = Literal["both", "audio", "video"]
 Normalisation = Literal["none", "enrolled"]
 LossName = Literal["cross_entropy", "binary_cross_entropy"]
 
@@ -309,7 +309,7 @@ class TrainingConfig(_Checked):
     schedule: Literal["one_cycle", "constant"] = "one_cycle"
     """Learning rate over time: a quarter of the steps up, the rest down along a cosine; or constant."""
     clip_norm: float = bounded(1.0, 0.0, 100.0)
-    """Gradients are scaled down to this norm."""
+    """Gradients are scaled down to this norm; 0 leaves them as they are."""
     loss: LossName = "cross_entropy"
     """Softmax over classes, or one-vs-rest sigmoids (the paper's)."""
     label_smoothing: float = bounded(0.1, 0.0, 0.5)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from omsn.config import Modality, Normalisation
+from omsn.config import Normalisation
 from omsn.data.padded import pad_batch
 from omsn.errors import InputError, OmsnError
 from omsn.features.audio import audio_columns
@@ -23,7 +23,7 @@ from omsn.models.checkpoint import check_columns, load_checkpoint, mode_for, shi
 from omsn.people import Enrolment, enrolled, standardised
 from omsn.timing import timed
 from omsn.training.calibration import tempered
-from omsn.types import Prediction, Sample, Window
+from omsn.types import Modality, Prediction, Sample, Window
 from omsn.windows import OnTime, View, views_of
 
 TOGETHER = 8

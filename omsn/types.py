@@ -10,11 +10,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from omsn.config import Modality
 from omsn.errors import InputError
 from omsn.labels import LabelSet
 from omsn.segments import Segment, overall, segments
@@ -22,6 +22,7 @@ from omsn.segments import Segment, overall, segments
 Floats = NDArray[np.float32]
 Seconds = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+Modality = Literal["both", "audio", "video"]
 
 N_LANDMARKS = 68
 """Points of the iBUG-68 scheme: 0-16 jaw, 17-26 brows, 27-35 nose, 36-47 eyes, 48-67 mouth."""

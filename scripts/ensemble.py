@@ -58,6 +58,7 @@ def ensemble(run: Path) -> Path:
     metrics, predictions = read_metrics(run), read_predictions(run / PREDICTIONS_FILE)
     together = mean_over_seeds(predictions, str(run))
     content = json.loads((run / METRICS_FILE).read_text(encoding="utf-8"))
+    content.pop("against", None)  # the difference of the single networks
     n_members = len(metrics.seeds)
     content |= {
         "members": n_members,

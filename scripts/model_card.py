@@ -199,20 +199,24 @@ def commands(trained: Checkpoint) -> list[str]:
     recipe = named if named in recipe_names() else "default"
     changed = _changed(trained, recipe)
     pipeline = [part for name, part in changed if name.startswith("pipeline.")]
-    corpora = [CORPORA[name].prepared_by if name in CORPORA else "omsn prepare FOLDER" for name in _corpora(trained)]
+    start = trained.facts.get("started_from")
+    corpora = [name for name in _corpora(trained) if start is None or name not in start["corpus"]]
+    known = CORPORA.get(corpora[0]) if len(corpora) == 1 else None
+    prepare = known.prepared_by if known else "omsn prepare FOLDER --corpus folder"
     by, training = trained.facts.get("calibrated_by"), trained.config.training
     option = [f"--recipe {recipe}"] if recipe != "default" else []
     whole = [
         *option,
         f"--normalise {training.normalisation}",
         f"--modality {training.modality}",
+        *(["--start-from CHECKPOINT"] if start else []),
         *(p for _, p in changed),
     ]
     judge = _judging(by, whole) if by else []
     calibrated = [f"--calibrate-by runs/{by['run']}"] if by else []
     seeds = f"--seeds {','.join(map(str, trained.facts.get('seeds', [0])))}"
     return [
-        *(" ".join([start, *option, *pipeline, "--out cache"]) for start in corpora),
+        " ".join([prepare, *option, *pipeline, "--out cache"]),
         *judge,
         " ".join(["omsn train cache", seeds, *whole, *calibrated, "--out runs/model"]),
     ]

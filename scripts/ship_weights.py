@@ -91,6 +91,9 @@ def _judged(path: Path, trained: Checkpoint) -> RunMetrics:
     run = _recorded(path) if path.suffix == ".json" else read_metrics(path)
     problems = [] if run.model == "network" else [f"it is of the {run.model}"]
     problems += differing_settings(run.config, to_dict(trained.config))
+    corpora = {*run.data.corpus.split(", "), *(run.started_from.corpus if run.started_from else ())}
+    if corpora != set(trained.facts.get("corpus", ())):
+        problems.append(f"it is of {run.data.corpus}, not of {', '.join(trained.facts.get('corpus', ()))}")
     start = trained.facts.get("started_from", {}).get("digest")
     if start != (run.started_from.digest if run.started_from else None):
         problems.append("its networks started from other weights")

@@ -58,7 +58,7 @@ START, END = "<!-- results -->", "<!-- /results -->"
 OWN_COLUMNS = frozenset({"training.normalisation", "training.modality"})
 """Settings that every table names by themselves."""
 
-SVM_SETTINGS = ("pipeline.", "training.identity_columns")
+SVM_SETTINGS = "pipeline."
 """How the names of the settings begin that change what an SVM says."""
 
 NORMALISATIONS = ("none", "enrolled")

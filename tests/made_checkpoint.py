@@ -8,12 +8,13 @@ import numpy as np
 import soundfile
 import torch
 
-from omsn.config import Config, EncoderConfig, FusionConfig, Modality, NetworkConfig, Normalisation, TrainingConfig
+from omsn.config import Config, EncoderConfig, FusionConfig, NetworkConfig, Normalisation, TrainingConfig
 from omsn.features.audio import audio_columns
 from omsn.features.face import face_columns
 from omsn.labels import RAVDESS_EMOTIONS
 from omsn.models.checkpoint import Checkpoint, save_checkpoint
 from omsn.models.network import Network, Sizes
+from omsn.types import Modality
 
 ENCODER = EncoderConfig(conv_layers=1, conv_width=8, lstm_width=4, steps=4, channels=8)
 NETWORK = NetworkConfig(ENCODER, ENCODER, FusionConfig(maps=2, width=4, stages=2))

@@ -75,6 +75,21 @@ def test_prepare_tells_what_a_cache_held_and_holds_now(films: Path, tmp_path: Pa
     assert "replaces an index of 8 clips, 8 of which are no longer in it" in again
 
 
+def test_prepare_leaves_the_recordings_and_their_manifest_as_they_are(films: Path, tmp_path: Path) -> None:
+    with pytest.raises(
+        OmsnError, match=r"is the folder of the recordings, which stays as it is; give the cache its own"
+    ):
+        omsn("prepare", films, "--out", films, "--recipe", "demo")
+    mine = tmp_path / "manifest.csv"
+    mine.write_text("clip,speaker,emotion\n")
+    with pytest.raises(
+        OmsnError, match=r"manifest\.csv: would be replaced, and is not of a cache; choose another folder"
+    ):
+        omsn("prepare", films, "--out", tmp_path, "--recipe", "demo")
+    assert [path.name for path in tmp_path.iterdir()] == ["manifest.csv"]
+    assert not (films / "manifest.csv").exists()
+
+
 def test_prepare_lists_what_it_skips_and_exits_with_1(films: Path, cache: Path, tmp_path: Path) -> None:
     broken = tmp_path / "corpus"
     broken.mkdir()

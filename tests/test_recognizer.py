@@ -15,7 +15,7 @@ import torch
 from made_checkpoint import write_checkpoint, write_hum
 
 import omsn
-from omsn.config import Modality, Normalisation
+from omsn.config import Normalisation
 from omsn.data.padded import pad_batch
 from omsn.data.synthetic import render_corpus
 from omsn.errors import CheckpointError, InputError, MediaError
@@ -26,7 +26,7 @@ from omsn.models.checkpoint import load_checkpoint, save_checkpoint
 from omsn.models.losses import probabilities_of
 from omsn.pipeline import make_sample
 from omsn.recognizer import Recognizer
-from omsn.types import Clip, Sample
+from omsn.types import Clip, Modality, Sample
 from omsn.windows import HOP_S, WINDOW_S, View
 
 

@@ -20,10 +20,11 @@ import cv2
 from omsn.config import PipelineConfig
 from omsn.data.compact_clip import FILM_PX, CopiedClip, Places, copy_clip
 from omsn.data.corpora import Skipped
-from omsn.data.manifest import FILES, split_reference, write_manifest
+from omsn.data.manifest import FILES, write_manifest
 from omsn.data.prepare import KILLED, MANIFEST_NAME
 from omsn.errors import InputError
 from omsn.files import replace_file
+from omsn.media.landmark_file import split_reference
 from omsn.recipes import to_dict
 from omsn.types import Clip
 from omsn.workers import run_tasks

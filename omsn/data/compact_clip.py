@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from omsn.config import PipelineConfig
 from omsn.data.face_view import cut_square, move_points, square_around
-from omsn.data.manifest import split_reference
 from omsn.errors import MediaError
 from omsn.files import replace_file
 from omsn.media.encode import COMPACT, copies_sound, write_film
 from omsn.media.flac import fits_flac, part_as_flac, wav_as_flac
+from omsn.media.landmark_file import split_reference
 from omsn.media.probe import probe
 from omsn.media.video import Frame, Image, read_frames
 from omsn.pipeline import face_of

@@ -20,6 +20,7 @@ from typing import Any
 from omsn.errors import ManifestError
 from omsn.files import replace_file
 from omsn.labels import LabelSet
+from omsn.media.landmark_file import split_reference
 from omsn.types import Clip
 
 COLUMNS = tuple(field.name for field in fields(Clip))
@@ -27,7 +28,6 @@ REQUIRED = ("clip", "speaker", "emotion")
 FILES = ("audio", "video", "landmarks")
 TIMES = ("start_s", "end_s")
 
-_ARCHIVE_MARK = ".npz#"
 _DELETE = 127
 
 
@@ -89,12 +89,6 @@ def write_manifest(path: Path, clips: Sequence[Clip], *, allow_outside: bool = F
     writer.writeheader()
     writer.writerows(row.values for row in rows)
     replace_file(path, text.getvalue().encode())
-
-
-def split_reference(reference: str) -> tuple[str, str]:
-    """File and entry of a landmark reference such as ``faces.npz#clip_1``; the entry is "" for a whole file."""
-    head, mark, entry = reference.rpartition(_ARCHIVE_MARK)
-    return (head + _ARCHIVE_MARK[:-1], entry) if mark else (reference, "")
 
 
 def _parse(path: Path) -> tuple[list[str], list[_Row], list[str]]:

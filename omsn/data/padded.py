@@ -9,12 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from omsn.config import Modality
 from omsn.data.speakers import Speakers
 from omsn.errors import InputError
 from omsn.features.mirror import Mirror
 from omsn.models.batch import Batch
-from omsn.types import Sample, Stream
+from omsn.types import Modality, Sample, Stream
 
 
 @dataclass(frozen=True, eq=False)

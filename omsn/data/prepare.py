@@ -115,6 +115,23 @@ def prepare(
     return Prepared(cache, len(keys) - reused, reused, ordered, kept, len(former), len(former - keys.keys()))
 
 
+def check_place(cache: Path, corpus: Path) -> None:
+    """Check, before the long work, that a cache does not take the place of a manifest of the user's own.
+
+    Args:
+        cache: folder to write.
+        corpus: folder that is read.
+
+    Raises:
+        InputError: the cache would be written into the corpus' folder, or over a manifest that no cache has left.
+    """
+    if cache.resolve() == corpus.resolve():
+        raise InputError(f"{cache}: is the folder of the recordings, which stays as it is; give the cache its own")
+    manifest = cache / MANIFEST_NAME
+    if manifest.exists() and not ((cache / INDEX_NAME).exists() or (cache / ENTRIES_FOLDER).exists()):
+        raise InputError(f"{manifest}: would be replaced, and is not of a cache; choose another folder for the cache")
+
+
 def _check(clips: Sequence[Clip], jobs: int, backend: str | None) -> None:
     """Refuse before the long work what the manifest would refuse after it."""
     repeated = sorted(name for name, count in Counter(clip.clip for clip in clips).items() if count > 1)

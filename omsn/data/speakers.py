@@ -21,25 +21,32 @@ class Columns:
     Attributes:
         mean: (S, F).
         std: (S, F), at least ``MIN_STD``.
+        known: (S,) True for a speaker with a real frame.
     """
 
     mean: Tensor
     std: Tensor
+    known: Tensor
 
     @staticmethod
     def of(frames: Tensor, mask: Tensor, own: Tensor, n_speakers: int) -> Columns:
         """From clips (n, T, F), their masks (n, T) and speakers (n,); 0 and ``MIN_STD`` for one without a frame."""
         speaker = own[:, None].expand_as(mask)[mask]  # (frames,)
         real = frames[mask].double()
-        count = torch.bincount(speaker, minlength=n_speakers).clamp(min=1)[:, None]
+        frames_of = torch.bincount(speaker, minlength=n_speakers)
+        count = frames_of.clamp(min=1)[:, None]
         sums = real.new_zeros(n_speakers, frames.shape[2])
         mean = sums.index_add(0, speaker, real) / count
         variance = sums.index_add(0, speaker, real**2) / count - mean**2
         std = variance.clamp(min=0).sqrt().clamp(min=MIN_STD)
-        return Columns(mean.to(frames.dtype), std.to(frames.dtype))
+        return Columns(mean.to(frames.dtype), std.to(frames.dtype), frames_of > 0)
 
     def moved(self, frames: Tensor, mask: Tensor, own: Tensor, to: Tensor) -> Tensor:
-        """Clips (B, T, F) of speakers ``own`` (B,) with the means and deviations of speakers ``to``; 0 where masked."""
+        """Clips (B, T, F) of speakers ``own`` (B,) with the means and deviations of speakers ``to``; 0 where masked.
+
+        Clips that would go to a speaker without a frame of this modality stay as they are.
+        """
+        to = torch.where(self.known[to], to, own)
         scale = self.std[to] / self.std[own]  # (B, F)
         offset = self.mean[to] - self.mean[own] * scale
         return (frames * scale[:, None] + offset[:, None]) * mask.unsqueeze(2)

@@ -17,6 +17,7 @@ from safetensors.numpy import save
 from omsn.config import PipelineConfig
 from omsn.errors import CacheError
 from omsn.files import replace_file
+from omsn.media.landmark_file import split_reference
 from omsn.recipes import to_json
 from omsn.types import Clip, Sample, Stream
 
@@ -36,8 +37,8 @@ def entry_key(clip: Clip, config: PipelineConfig) -> str:
         OSError: a file of the clip cannot be read.
     """
     facts = [clip.clip, FEATURES_VERSION, to_json(config), clip.start_s, clip.end_s]
-    for reference in (clip.audio, clip.video if uses_picture(clip, config) else "", clip.landmarks):
-        file, _, entry = reference.rpartition("#") if ".npz#" in reference else (reference, "", "")
+    landmarks = split_reference(clip.landmarks)
+    for file, entry in ((clip.audio, ""), (clip.video if uses_picture(clip, config) else "", ""), landmarks):
         facts += [_file_digest(file) if file else "", entry]
     facts += [PICTURES_VERSION] if uses_picture(clip, config) else []
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 import zlib
 from fractions import Fraction
@@ -15,8 +16,8 @@ from omsn.errors import MediaError
 from omsn.media.container import check_readable
 from omsn.types import N_LANDMARKS, Floats, LandmarkTrack, Mask
 
-ENTRY_MARK = "#"
-"""Stands between the file and the entry in it: "Actor_01.npz#02-01-06-01-02-01-01"."""
+_IN_ARCHIVE = re.compile(r"(.*\.npz)#(.*)", re.IGNORECASE | re.DOTALL)
+"""A file and an entry in it: "Actor_01.npz#02-01-06-01-02-01-01"."""
 
 N_LISTED = 5
 """Entries named in an error message."""
@@ -36,19 +37,17 @@ def read_landmarks(reference: str, rate: Fraction) -> LandmarkTrack:
     Raises:
         MediaError: the file or entry is missing, damaged, or of another shape or type.
     """
-    path, entry = _split(reference)
-    points: Floats = _read_array(check_readable(path), entry).astype(np.float32)  # (T, 68, 2)
+    file, entry = split_reference(reference)
+    points: Floats = _read_array(check_readable(Path(file)), entry).astype(np.float32)  # (T, 68, 2)
     mask: Mask = np.isfinite(points).all(axis=(1, 2)) & np.any(points != 0, axis=(1, 2))
     times_s = np.arange(len(points), dtype=np.float64) * (rate.denominator / rate.numerator)
     return LandmarkTrack(np.where(mask[:, None, None], points, np.float32(0)), mask, times_s)
 
 
-def _split(reference: str) -> tuple[Path, str]:
-    """Path and entry; a "#" in the name of a file that exists is part of the name."""
-    if Path(reference).is_file() or ENTRY_MARK not in reference:
-        return Path(reference), ""
-    path, _, entry = reference.rpartition(ENTRY_MARK)
-    return Path(path), entry
+def split_reference(reference: str) -> tuple[str, str]:
+    """File and entry of a reference such as ``faces.npz#clip_1``; the entry is "" for a whole file."""
+    found = _IN_ARCHIVE.fullmatch(reference)
+    return (found[1], found[2]) if found else (reference, "")
 
 
 def _read_array(path: Path, entry: str) -> NDArray[np.generic]:
@@ -61,7 +60,7 @@ def _read_array(path: Path, entry: str) -> NDArray[np.generic]:
         if isinstance(error, MediaError):
             raise
         raise MediaError(f"{path}: not a readable numpy file ({error}); make it again") from error
-    return _checked(f"{path}{ENTRY_MARK}{entry}" if entry else str(path), array)
+    return _checked(f"{path}#{entry}" if entry else str(path), array)
 
 
 def _pick(path: Path, archive: NpzFile, entry: str) -> NDArray[np.generic]:

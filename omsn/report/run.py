@@ -251,6 +251,11 @@ class RunMetrics(_Part):
         name = self.model if self.members == 1 else f"{self.members} {self.model}s together"
         return name if self.started_from is None else f"{name}, from {self.started_from}"
 
+    @property
+    def seeds_named(self) -> str:
+        """What a value for each seed stands under; an ensemble has one value of all seeds."""
+        return f"seeds {', '.join(map(str, self.seeds))}{' together' if self.members > 1 else ''}"
+
     @model_validator(mode="after")
     def _labels_fit(self) -> Self:
         expected = ", ".join(self.labels)

@@ -97,7 +97,7 @@ def run_name(run: RunMetrics) -> str:
 def headline_table(run: RunMetrics) -> Table:
     """Every headline metric: pooled with its interval, mean over folds, each seed, and the baseline."""
     base = run.baseline
-    header = ("metric", "pooled [95% interval]", "mean over folds", f"seeds {', '.join(map(str, run.seeds))}")
+    header = ("metric", "pooled [95% interval]", "mean over folds", run.seeds_named)
     rows = []
     for field, name in _HEADLINE_NAMES:
         metric: Metric = getattr(run.scores, field)
@@ -112,7 +112,7 @@ def calibration_table(run: RunMetrics) -> Table | None:
     found = run.calibrated
     if found is None:
         return None
-    seeds = f"seeds {', '.join(map(str, run.seeds))}"
+    seeds = run.seeds_named
     header = ("", "as it answers", seeds, "temperature-scaled", seeds)
     before, after = found.before, found.after
     rows = (

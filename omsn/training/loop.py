@@ -102,7 +102,7 @@ def _epoch(state: TrainingState, train: PaddedSet, validation: PaddedSet | None,
         _check_finite("loss", value, len(state.history) + 1, names)
         state.optimizer.zero_grad()
         value.backward()  # type: ignore[no-untyped-call]
-        norm = torch.nn.utils.clip_grad_norm_(network.parameters(), config.clip_norm)
+        norm = torch.nn.utils.clip_grad_norm_(network.parameters(), config.clip_norm or math.inf)
         _check_finite("gradient", norm, len(state.history) + 1, names)
         state.optimizer.step()
         state.advance(config.average)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import string
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -110,6 +110,11 @@ def leaks_into_test(
     found = check_leaks(clips, one.fold, kept_apart, allow)
     tested = sorted((leak for leak in found if "test" in leak.sides), key=lambda leak: not leak.forbidden)
     return (f"{one.fold.name} (seed {one.seed}): {len(tested)} leaks, such as: {tested[0]}",) if tested else ()
+
+
+def corpus_of(clips: Iterable[Clip]) -> str:
+    """The names of the corpora that clips are of."""
+    return ", ".join(sorted({clip.corpus for clip in clips}))
 
 
 def speaker_names(features: FeatureSet) -> list[str]:

@@ -17,7 +17,7 @@ from omsn.data.splits import PROTOCOLS
 from omsn.errors import ConfigError, InputError
 from omsn.files import replace_file
 from omsn.recipes import flat_settings, to_dict
-from omsn.training.plan import Plan, Round, speaker_names
+from omsn.training.plan import Plan, Round, corpus_of, speaker_names
 from omsn.training.start import Start
 from omsn.training.state import Epoch
 from omsn.version import __version__
@@ -127,7 +127,7 @@ def describe_run(
             "leaks": [*leaks, *(start.leaks if start else ())],
         },
         "data": {
-            "corpus": ", ".join(sorted({clip.corpus for clip in clips})),
+            "corpus": corpus_of(clips),
             "clips": len(clips),
             "speakers": len({(clip.corpus, clip.speaker) for clip in clips if clip.speaker}),
             "cache": features.source,

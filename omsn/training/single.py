@@ -76,7 +76,7 @@ def train(
     start = load_start(plan, features, [fold])
     fitted_by = None
     if calibrate_by is not None:
-        fitted_by = temperature_of(calibrate_by, plan.config, features.labels, start, networks=len(plan.seeds))
+        fitted_by = temperature_of(calibrate_by, plan.config, features, start, networks=len(plan.seeds))
     claim(run, plan, features, start)
     parts = make_parts(features, fold, settings)
     states = [run / f"state-{seed}.safetensors" for seed in plan.seeds]

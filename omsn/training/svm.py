@@ -11,10 +11,10 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from omsn.config import Modality, TrainingConfig
+from omsn.config import TrainingConfig
 from omsn.errors import InputError
 from omsn.training.parts import people_of
-from omsn.types import Floats, LabelledSample, Sample, Stream
+from omsn.types import Floats, LabelledSample, Modality, Sample, Stream
 
 PERCENTILES = (10, 50, 90)
 COST = 10.0

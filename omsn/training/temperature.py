@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omsn.config import Config
+from omsn.data.dataset import FeatureSet
 from omsn.errors import ConfigError
-from omsn.labels import LabelSet
 from omsn.recipes import differing_settings, to_dict
 from omsn.report.run import read_metrics
 from omsn.training.calibration import (
@@ -30,6 +30,7 @@ from omsn.training.calibration import (
 )
 from omsn.training.metrics import top_label
 from omsn.training.out_of_fold import OutOfFold
+from omsn.training.plan import corpus_of
 from omsn.training.start import Start
 
 
@@ -94,20 +95,20 @@ def calibrate(out_of_fold: OutOfFold) -> dict[str, Any] | None:
 
 
 def temperature_of(
-    run: Path, config: Config, labels: LabelSet, start: Start | None = None, *, networks: int = 1
+    run: Path, config: Config, features: FeatureSet, start: Start | None = None, *, networks: int = 1
 ) -> Fitted:
     """The temperature that a finished cross-validation found, for a model that is trained in the same way.
 
     Args:
         run: folder that ``omsn crossval`` wrote, or ``scripts/ensemble.py`` made of such a one.
         config: settings of the model, all of which must be those of the run.
-        labels: the model's, which must be the run's.
+        features: what the model learns from, whose labels, corpora and number of clips must be the run's.
         start: what the model starts from, which must be what the run's networks started from.
         networks: of the model, that answer together; the run must be an ensemble of as many.
 
     Raises:
         InputError: the folder holds no finished run.
-        ConfigError: the run is of another model, other labels or settings, or could not fit a temperature.
+        ConfigError: the run is of another model, other clips, labels or settings, or could not fit a temperature.
     """
     found = read_metrics(run)
     problems = [] if found.model == "network" else [f"it is of the {found.model}, not of the network"]
@@ -116,13 +117,16 @@ def temperature_of(
             f"its answers are of {_counted(found.members)}, and this training makes {networks}; "
             "scripts/ensemble.py scores the seeds of a run together"
         )
-    if found.labels != labels.names:
-        problems.append(f"its labels are {', '.join(found.labels)}, not {', '.join(labels.names)}")
-    problems += differing_settings(found.config, to_dict(config))
-    theirs = None if found.started_from is None else found.started_from.digest
-    ours = None if start is None else start.digest
+    if found.labels != features.labels.names:
+        problems.append(f"its labels are {', '.join(found.labels)}, not {', '.join(features.labels.names)}")
+    theirs, ours = f"{found.data.clips} of {found.data.corpus}", f"{len(features.clips)} of {corpus_of(features.clips)}"
     if theirs != ours:
-        problems.append(f"its networks started from {_told(theirs)}, not from {_told(ours)}")
+        problems.append(f"its clips are {theirs}, not {ours}")
+    problems += differing_settings(found.config, to_dict(config))
+    begun = None if found.started_from is None else found.started_from.digest
+    beginning = None if start is None else start.digest
+    if begun != beginning:
+        problems.append(f"its networks started from {_told(begun)}, not from {_told(beginning)}")
     if found.calibrated is None:
         problems.append(
             f"it has no temperature: {found.protocol.name} must keep speakers apart in several folds, and the run must "

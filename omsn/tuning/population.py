@@ -8,6 +8,7 @@ Letters in shape comments: P candidates, B clips, K classes, M maps of N x D, S 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 
@@ -175,7 +176,7 @@ def fit_stack(
         logits = stack.logits(patches, masks)  # (P, B, K)
         targets = smooth(train.targets[rows], logits.shape[2], training.label_smoothing).to(logits.dtype)
         gradient = stack.gradients(loss(logits, targets).sum())
-        _clip_rows(gradient, training.clip_norm)
+        _clip_rows(gradient, training.clip_norm or math.inf)
         share = learning_rate(step, steps, training) / training.learning_rate
         for group, highest in zip(optimizer.param_groups, candidates.learning_rates, strict=True):
             group["lr"] = share * float(highest)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from omsn.data.manifest import COLUMNS, read_manifest, split_reference, write_manifest
+from omsn.data.manifest import COLUMNS, read_manifest, write_manifest
 from omsn.errors import ManifestError
 from omsn.labels import RAVDESS_EMOTIONS
 from omsn.types import Clip
@@ -214,21 +214,6 @@ def test_nothing_is_left_behind_when_writing_fails(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=r"manifest\.csv"):
         write_manifest(target, [Clip("a", "s", "happy", audio="a.wav")])
     assert os.listdir(tmp_path) == ["manifest.csv"]
-
-
-@pytest.mark.parametrize(
-    ("reference", "parts"),
-    [
-        ("", ("", "")),
-        ("a.csv", ("a.csv", "")),
-        ("a.npz", ("a.npz", "")),
-        ("a.npz#x", ("a.npz", "x")),
-        ("#1/a.npz", ("#1/a.npz", "")),
-        ("b.npz#1/a.npz#x#y", ("b.npz#1/a.npz", "x#y")),
-    ],
-)
-def test_split_reference(reference: str, parts: tuple[str, str]) -> None:
-    assert split_reference(reference) == parts
 
 
 letters = st.characters(exclude_categories=("Cc", "Cs"))

@@ -2,10 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from omsn.config import Modality
 from omsn.data.padded import pad, pad_batch
 from omsn.errors import InputError
-from omsn.types import Sample, Stream
+from omsn.types import Modality, Sample, Stream
 
 AUDIO, VIDEO = ("pitch", "energy"), ("mouth",)
 

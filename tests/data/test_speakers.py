@@ -49,6 +49,19 @@ def test_a_column_that_does_not_vary_and_a_speaker_without_a_frame() -> None:
     columns = Columns.of(frames, mask, own, 2)
     assert columns.mean.flatten().tolist() == [1, 0]
     assert columns.std.flatten().tolist() == pytest.approx([MIN_STD, MIN_STD])
+    assert columns.known.tolist() == [True, False]
+
+
+def test_nobody_is_given_the_columns_of_a_speaker_without_a_frame() -> None:
+    batch = make_batch()
+    unseen = torch.tensor([name == "02" for _, name in PEOPLE])
+    mask = batch.video_mask & ~unseen[:, None]
+    batch = Batch(batch.audio, batch.audio_mask, batch.video * mask.unsqueeze(2), mask)
+    speakers = Speakers.of(batch, PEOPLE)
+    moved = speakers.video.moved(batch.video, mask, speakers.own, torch.full((60,), 2))
+    torch.testing.assert_close(moved, batch.video)
+    heard = speakers.audio.moved(batch.audio, batch.audio_mask, speakers.own, torch.full((60,), 2))
+    assert not torch.allclose(heard, batch.audio, atol=0.1)
 
 
 def test_a_swapped_clip_has_the_columns_of_another_and_keeps_its_course() -> None:

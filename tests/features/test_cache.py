@@ -84,6 +84,14 @@ def test_a_folder_is_no_entry(tmp_path: Path) -> None:
         read_entry(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["a.npz", "A.NPZ"])
+def test_the_key_is_of_an_entry_and_of_the_archives_bytes(tmp_path: Path, name: str) -> None:
+    archive = write(tmp_path / name, b"one")
+    first, other = (entry_key(Clip("1", "", "", landmarks=f"{archive}#{entry}"), CONFIG) for entry in "ab")
+    write(tmp_path / name, b"two", modified_s=2e9)
+    assert len({first, other, entry_key(Clip("1", "", "", landmarks=f"{archive}#a"), CONFIG)}) == 3
+
+
 def test_an_entry_cut_anywhere_is_refused(entry: Path) -> None:
     content = entry.read_bytes()
     for length in [*range(0, len(content), 37), len(content) - 1]:

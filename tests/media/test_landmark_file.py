@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import DTypeLike, NDArray
 
 from omsn.errors import MediaError
-from omsn.media.landmark_file import read_landmarks
+from omsn.media.landmark_file import read_landmarks, split_reference
 
 RATE = Fraction(30000, 1001)
 
@@ -124,3 +124,19 @@ def test_ravdess_entry() -> None:
     track = read_landmarks(f"{archive}#02-01-01-01-01-01-01", RATE)
     assert track.points.shape == (99, 68, 2)
     assert track.mask.all()
+
+
+@pytest.mark.parametrize(
+    ("reference", "parts"),
+    [
+        ("", ("", "")),
+        ("a.csv", ("a.csv", "")),
+        ("a.npz", ("a.npz", "")),
+        ("a.npz#x", ("a.npz", "x")),
+        ("A.NPZ#x", ("A.NPZ", "x")),
+        ("#1/a.npz", ("#1/a.npz", "")),
+        ("b.npz#1/a.npz#x#y", ("b.npz#1/a.npz", "x#y")),
+    ],
+)
+def test_split_reference(reference: str, parts: tuple[str, str]) -> None:
+    assert split_reference(reference) == parts

@@ -15,6 +15,7 @@ from scipy.special import log_softmax, softmax
 from omsn.errors import InputError
 from omsn.report.html import write_report
 from omsn.report.run import read_metrics
+from omsn.report.tables import headline_table
 from omsn.training.out_of_fold import OutOfFold, read_predictions, write_predictions
 
 
@@ -41,6 +42,16 @@ def test_an_ensemble_is_a_run_with_one_answer_a_clip(run: Path) -> None:
     assert metrics.baseline is None
     assert metrics.calibrated is not None
     assert write_report(made).exists()
+
+
+def test_an_ensemble_has_one_value_of_all_seeds_and_not_the_difference_of_single_networks(run: Path) -> None:
+    content = json.loads((run / "metrics.json").read_text())
+    content["against"] = {"run": "full", "difference": {}}
+    (run / "metrics.json").write_text(json.dumps(content))
+    metrics = read_metrics(ensemble.ensemble(run))
+    assert metrics.against is None
+    assert (metrics.seeds_named, read_metrics(run).seeds_named) == ("seeds 0, 1 together", "seeds 0, 1")
+    assert headline_table(metrics).header[3] == "seeds 0, 1 together"
 
 
 def test_the_mean_is_that_of_the_logits_whatever_the_order_of_the_rows(run: Path) -> None:

@@ -55,7 +55,12 @@ def judged(run: Path, tmp_path: Path) -> Path:
     """A cross-validation with the settings of the checkpoint."""
     (tmp_path / "judged").mkdir()
     config = to_dict(load_checkpoint(run / "checkpoint").config)
-    return write_run(made_up_metrics() | {"config": config}, tmp_path / "judged")
+    return write_run(of_ravdess() | {"config": config}, tmp_path / "judged")
+
+
+def of_ravdess() -> dict[str, Any]:
+    made_up = made_up_metrics()
+    return made_up | {"data": made_up["data"] | {"corpus": "ravdess"}}
 
 
 def shipped(run: Path, judged: Sequence[Path], folder: Path) -> str:
@@ -130,6 +135,17 @@ def test_the_commands_of_the_card_are_commands_with_the_settings_of_the_checkpoi
     assert _config_of(values) == wanted
 
 
+def test_the_commands_of_adapted_weights_prepare_their_own_corpus_and_name_what_they_started_from(
+    run: Path, tmp_path: Path
+) -> None:
+    facts = FACTS | {"corpus": ["films", "ravdess"], "started_from": {"digest": "0", "corpus": ["ravdess"]}}
+    save_checkpoint(run / "checkpoint", replace(load_checkpoint(run / "checkpoint"), facts=facts))
+    card = shipped(run, (), tmp_path / "weights")
+    prepare, crossval, train = card.partition("```sh\n")[2].partition("\n```")[0].splitlines()
+    assert prepare.startswith("omsn prepare FOLDER --corpus folder --set")
+    assert all("--start-from CHECKPOINT" in line for line in (crossval, train))
+
+
 def _commands() -> dict[str, Any]:
     from typer.main import get_command
 
@@ -150,6 +166,14 @@ def test_a_corpus_that_nobody_knows_has_no_licence(run: Path, tmp_path: Path) ->
     assert "No licence of a corpus without a name is on record: do not pass these weights on" in card
     assert "| temperature | 0.625, not fitted |" in card
     assert "omsn prepare FOLDER" in card
+
+
+def test_a_run_of_other_recordings_cannot_judge(run: Path, judged: Path, tmp_path: Path) -> None:
+    content = json.loads((judged / "metrics.json").read_text())
+    content["data"]["corpus"] = "films"
+    (judged / "metrics.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"cannot tell how well this checkpoint does: it is of films, not of ravdess"):
+        ship_weights.ship(run, [judged], tmp_path / "weights")
 
 
 def test_a_leak_is_told(run: Path, judged: Path, tmp_path: Path) -> None:

@@ -139,6 +139,14 @@ def test_the_classifier_learns_at_its_own_rate() -> None:
     assert moved["audio_encoder.pool.project.weight"] == pytest.approx(0.01, rel=0.01)
 
 
+def test_without_a_norm_gradients_are_not_scaled() -> None:
+    free, wide, narrow = network(), network(), network()
+    for net, clip_norm in ((free, 0.0), (wide, 100.0), (narrow, 0.01)):
+        fit(net, TRAIN, None, replace(PLAIN, validation_share=0.0, clip_norm=clip_norm), seed=0)
+    assert same_weights(free, wide)
+    assert not same_weights(narrow, wide)
+
+
 def test_same_seed_same_weights() -> None:
     def trained(seed: int) -> Network:
         net = network()

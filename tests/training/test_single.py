@@ -102,6 +102,13 @@ def test_a_training_takes_the_temperature_of_a_cross_validation(plan: Plan, judg
     assert metrics["scores"] == plain["scores"]  # of the network's own probabilities
 
 
+def test_a_temperature_of_other_recordings_is_refused(plan: Plan, judged: Path, tmp_path: Path) -> None:
+    other = [replace(one, clip=replace(one.clip, corpus="other")) for one in samples(("1", "2"))]
+    cache = write_cache(tmp_path / "cache", other)
+    with pytest.raises(ConfigError, match=r"its clips are 27 of , not 18 of other"):
+        train(replace(plan, cache=cache), tmp_path / "run", calibrate_by=judged)
+
+
 def test_networks_of_several_seeds_answer_together(whole: Plan, tmp_path: Path) -> None:
     told: list[tuple[int, int]] = []
     both = train(replace(whole, seeds=(0, 1)), tmp_path / "both", on_epoch=lambda done, of, _: told.append((done, of)))

@@ -7,10 +7,9 @@ import pytest
 from numpy.typing import NDArray
 from tiny_corpus import AUDIO, TRAINING, VIDEO, labelled, samples, stream
 
-from omsn.config import Modality
 from omsn.errors import InputError
 from omsn.training.svm import clip_statistics, fit_svm, part_statistics, svm_probabilities
-from omsn.types import Floats, LabelledSample, Sample, Stream
+from omsn.types import Floats, LabelledSample, Modality, Sample, Stream
 
 N_STATISTICS = 5
 ENROLLED = replace(TRAINING, normalisation="enrolled")

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from made_up_predictions import LABELS, simulate
 from made_up_run import made_up_metrics, write_run
 
-from omsn.config import Config, TrainingConfig
+from omsn.config import Config, PipelineConfig, TrainingConfig
+from omsn.data.dataset import FeatureSet
 from omsn.errors import ConfigError, InputError
 from omsn.recipes import to_dict
 from omsn.report.run import Calibrated
@@ -22,6 +23,7 @@ from omsn.training.calibration import fit_temperature, negative_log_likelihood, 
 from omsn.training.metrics import score
 from omsn.training.out_of_fold import OutOfFold
 from omsn.training.temperature import Fitted, calibrate, cross_fitted, temperature_of
+from omsn.types import Clip, LabelledSample, Sample, Stream
 
 FOUND = {"ece": {"pooled": 0.1, "per_seed": [0.1]}, "nll": {"pooled": 0.5, "per_seed": [0.5]}}
 
@@ -120,6 +122,9 @@ def test_the_report_reads_what_is_told() -> None:
 
 # ---------------------------------------------------------------- what a training takes
 
+SAMPLE = Sample("", Stream.absent(("pitch",)), Stream.absent(("smile",)))
+LEARNT = FeatureSet((LabelledSample(SAMPLE, Clip("", "", "", corpus="made-up")),) * 120, LABELS, PipelineConfig(), "")
+
 
 @pytest.fixture
 def content() -> dict[str, Any]:
@@ -130,11 +135,11 @@ def content() -> dict[str, Any]:
 
 def test_no_run_no_temperature(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file"):
-        temperature_of(tmp_path, Config(), LABELS)
+        temperature_of(tmp_path, Config(), LEARNT)
 
 
 def test_the_temperature_of_a_run_with_the_same_settings(content: dict[str, Any], tmp_path: Path) -> None:
-    found = temperature_of(write_run(content, tmp_path), Config(), LABELS)
+    found = temperature_of(write_run(content, tmp_path), Config(), LEARNT)
     assert found == Fitted(0.7, tmp_path.name, "actors-4", (0, 1))
 
 
@@ -142,6 +147,10 @@ def test_the_temperature_of_a_run_with_the_same_settings(content: dict[str, Any]
     ("change", "told"),
     [
         ({"model": "svm"}, "it is of the svm, not of the network"),
+        (
+            {"data": {"corpus": "old", "clips": 130, "speakers": 4, "cache": "cache"}},
+            "its clips are 130 of old, not 120 of made-up",
+        ),
         ({"calibrated": None}, "it has no temperature: actors-4 must keep speakers apart"),
         (
             {"config": to_dict(Config(training=TrainingConfig(normalisation="enrolled", modality="audio")))},
@@ -153,10 +162,10 @@ def test_a_run_of_something_else_is_refused(
     change: dict[str, Any], told: str, content: dict[str, Any], tmp_path: Path
 ) -> None:
     with pytest.raises(ConfigError, match=f"{tmp_path}: cannot calibrate this training: {told}"):
-        temperature_of(write_run(content | change, tmp_path), Config(), LABELS)
+        temperature_of(write_run(content | change, tmp_path), Config(), LEARNT)
 
 
 def test_a_run_of_other_labels_is_refused(content: dict[str, Any], tmp_path: Path) -> None:
-    other = replace(LABELS, names=("angry", "calm", "bored"))
+    other = replace(LEARNT, labels=replace(LABELS, names=("angry", "calm", "bored")))
     with pytest.raises(ConfigError, match="its labels are angry, calm, sad, not angry, calm, bored"):
         temperature_of(write_run(content, tmp_path), Config(), other)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -93,7 +94,8 @@ def train_one(start: SMGCNN, rate: float, decay: float, dropout: float, training
         targets = smooth(train.targets[rows], N_CLASSES, training.label_smoothing).double()
         optimizer.zero_grad()
         LOSSES[training.loss](alone(train.maps[rows]), targets).backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(alone.parameters(), training.clip_norm)
+        if training.clip_norm:
+            torch.nn.utils.clip_grad_norm_(alone.parameters(), training.clip_norm)
         optimizer.step()
     trained = deepcopy(start).eval()
     trained.load_state_dict(alone.state_dict())
@@ -109,8 +111,9 @@ def train_one(start: SMGCNN, rate: float, decay: float, dropout: float, training
         TrainingConfig(
             batch_size=8, loss="binary_cross_entropy", label_smoothing=0.0, clip_norm=0.05, schedule="constant"
         ),
+        replace(TRAINING, clip_norm=0.0),
     ],
-    ids=["cross-entropy", "binary"],
+    ids=["cross-entropy", "binary", "unclipped"],
 )
 def test_equals_training_one_by_one(config: ClassifierConfig, dropouts: list[float], training: TrainingConfig) -> None:
     start, validation = network(config), fused(20, seed=1)
