@@ -214,7 +214,7 @@ def predict_batch(
     recognizer = _recognizer(model)
     model = replace(model, known=recognizer.enrolment)
     made_by = model.facts() | {"normalisation": recognizer.normalisation}
-    found = find_media(names) if output is None else _without_films_of(output, find_media(names))
+    found = _without_drawn_films(find_media(names))
     folder = AnswerFolder(output.folder, found.files, output.formats, model.facts()) if output else None
     ended = _known(found.files, folder, resume=output is not None and output.resume)
     to_do = [file for file in found.files if file not in ended]
@@ -238,14 +238,9 @@ def _tasks(files: Sequence[MediaFile], folder: AnswerFolder | None) -> list[_Tas
     ]
 
 
-def _without_films_of(output: Output, found: Found) -> Found:
-    """Without films that an earlier run drew, where the output folder lies in a folder that was named."""
-    home = output.folder.resolve()
-    written = [
-        file
-        for file in found.files
-        if not file.named and file.path.name.endswith(OVERLAY_SUFFIX) and home in file.identity.parents
-    ]
+def _without_drawn_films(found: Found) -> Found:
+    """Without films that an earlier run drew into a folder that was named; by their own names they are answered."""
+    written = [file for file in found.files if not file.named and file.path.name.endswith(OVERLAY_SUFFIX)]
     files = tuple(file for file in found.files if file not in written)
     passed_over = (*found.passed_over, *(str(file.path) for file in written))
     return replace(found, files=files, passed_over=passed_over)

@@ -48,7 +48,9 @@ def prepare(
     template: Annotated[str, typer.Option(help="For pattern: '{speaker}-{statement}-{emotion}_{take}.mp4'.")] = "",
     labels: options.Labels = None,
     channel: Annotated[str, typer.Option(help="For ravdess: speech, song or both.")] = "speech",
-    name: Annotated[str, typer.Option(help="Name of the corpus in reports; its kind where not given.")] = "",
+    name: Annotated[
+        str, typer.Option(help="Name of the corpus; else ravdess, what its manifest says, or its folder's.")
+    ] = "",
     recipe: options.Recipe = "default",
     settings: options.Settings = None,
     jobs: options.Jobs = 1,
@@ -181,11 +183,11 @@ def evaluate(
     metrics, answers = evaluate_checkpoint(
         checkpoint, cache, normalisation=normalise.value if normalise else None, allow_leaks=allow_leaks
     )
-    if predictions is not None:
-        write_predictions(answers, predictions)
     terminal.print_metrics(metrics, None, as_json)
     for leak in metrics["leaks"]:
         terminal.err.print(f"[yellow]leak:[/yellow] {terminal.shown(leak)}", highlight=False)
+    if predictions is not None:
+        write_predictions(answers, predictions)
 
 
 @_command
@@ -374,6 +376,8 @@ def main() -> None:
     """Run the command line; errors made on purpose become one line and exit code 1."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # so that nothing unfinished is left behind
+    if "" in sys.argv[1:]:
+        _fail("an argument is empty; is a variable of the shell unset? An empty name would mean the current folder")
     try:
         app()
     except OmsnError as error:

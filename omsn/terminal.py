@@ -132,8 +132,13 @@ def _print_copy(kept: FaceCopy) -> None:
     """The counts of a compact copy, and its size against the original's."""
     sizes = f"{kept.original_bytes / MEGABYTE:.1f} MB -> {kept.copied_bytes / MEGABYTE:.1f} MB"
     told = f"faces: {kept.made} clips copied, {kept.reused} reused, {len(kept.skipped)} skipped -> {kept.folder}"
-    out.print(shown(f"{told}; {sizes}, {kept.times_smaller:.1f} times smaller"), highlight=False)
+    out.print(shown(f"{told}; {sizes}, {times_smaller(kept.times_smaller)}"), highlight=False)
     print_skipped(kept.skipped)
+
+
+def times_smaller(times: float) -> str:
+    """How much smaller a copy is than its original, in words; a copy of small films may be larger."""
+    return f"{1 / times:.1f} times larger" if 0 < times < 1 else f"{times:.1f} times smaller"
 
 
 def print_skipped(skipped: Sequence[Skipped]) -> None:

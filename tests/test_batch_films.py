@@ -61,8 +61,9 @@ def test_films_of_an_earlier_run_are_no_files_to_answer(model: Model, hum: Path)
     (film,) = out.folder.glob("*.overlay.mp4")
     assert [one.source for one in predict_batch([hum.parent, film], model, out).predictions] == [str(hum), str(film)]
     next(out.folder.rglob(f"{film.name}.overlay.mp4")).unlink()
-    other = replace(out, folder=hum.parent.parent / "elsewhere")
-    assert len(predict_batch([hum.parent], model, other).predictions) == 2
+    for other in (replace(out, folder=hum.parent.parent / "elsewhere"), None):
+        batch = predict_batch([hum.parent], model, other)
+        assert ([one.source for one in batch.predictions], str(film) in batch.passed_over) == ([str(hum)], True)
 
 
 def test_a_reason_does_not_name_the_file_again(model: Model, tmp_path: Path) -> None:

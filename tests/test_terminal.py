@@ -9,7 +9,15 @@ from rich.console import Console
 
 from omsn.batch import Batch
 from omsn.labels import LabelSet
-from omsn.terminal import MAX_NAMED, predictions_table, print_batch, print_json, print_predictions, print_profile
+from omsn.terminal import (
+    MAX_NAMED,
+    predictions_table,
+    print_batch,
+    print_json,
+    print_predictions,
+    print_profile,
+    times_smaller,
+)
 from omsn.types import Prediction, Window
 
 LABELS = LabelSet(("calm", "surprised"))
@@ -81,6 +89,13 @@ def test_nothing_is_broken_where_the_output_is_no_terminal(capsys: pytest.Captur
     told = capsys.readouterr().out
     assert name in told
     assert len({len(line) for line in told.splitlines()}) == 1
+
+
+def test_a_copy_that_grew_is_called_larger() -> None:
+    assert [times_smaller(times) for times in (33.04, 1.0, 0.9, 0.0)] == [
+        *("33.0 times smaller", "1.0 times smaller"),
+        *("1.1 times larger", "0.0 times smaller"),
+    ]
 
 
 def test_a_table_shows_faces_where_there_are_several(capsys: pytest.CaptureFixture[str]) -> None:

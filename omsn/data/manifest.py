@@ -199,6 +199,7 @@ def _outside(values: Mapping[str, str], folder: Path) -> Iterator[str]:
 def _to_clip(values: Mapping[str, str], folder: Path) -> Clip:
     columns: dict[str, Any] = dict(values)
     columns |= {name: os.path.normpath(folder / value) for name in FILES if (value := values.get(name))}
+    columns.setdefault("audio", columns.get("video", ""))  # without a column for sound, it is the film's own
     columns["start_s"] = float(values.get("start_s") or 0)
     columns["end_s"] = float(values["end_s"]) if values.get("end_s") else None
     return Clip(**columns)

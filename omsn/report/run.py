@@ -292,6 +292,9 @@ def read_metrics(run_dir: Path) -> RunMetrics:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
+        if (run_dir / "checkpoint").is_dir():
+            why = "this training held nobody out to score it, so that there is nothing to report; omsn crossval judges"
+            raise InputError(f"{run_dir}: {why}") from error
         raise InputError(
             f"{path}: no such file; name a folder that omsn crossval, train or tune wrote to its end"
         ) from error

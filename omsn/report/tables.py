@@ -226,7 +226,7 @@ def split_table(run: RunMetrics) -> Table:
         (
             *(fold.name, ", ".join(fold.test_speakers), ", ".join(fold.validation_speakers)),
             *(", ".join(fold.train_speakers), f"{fold.n_test} / {fold.n_validation} / {fold.n_train}"),
-            ", ".join(fold.shared_speakers) or "none",
+            ", ".join(fold.shared_speakers) or ("none" if fold.test_speakers else "unknown"),
         )
         for fold in run.protocol.folds
     )

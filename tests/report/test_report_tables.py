@@ -86,6 +86,13 @@ def test_a_run_stands_in_the_row_of_its_own_protocol_only(run: RunMetrics) -> No
     assert protocol_table(parse_metrics(metrics)).marked == ()
 
 
+def test_split_table_says_where_speakers_are_unknown() -> None:
+    metrics = made_up_metrics()
+    for fold in metrics["protocol"]["folds"]:
+        fold |= {"train_speakers": [], "validation_speakers": [], "test_speakers": []}
+    assert {row[-1] for row in split_table(parse_metrics(metrics)).rows} == {"unknown"}
+
+
 def test_split_table_names_shared_speakers() -> None:
     metrics = made_up_metrics()
     assert [row[-1] for row in split_table(parse_metrics(metrics)).rows] == ["none", "none"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 
 from omsn.data.corpora.corpus import Corpus, Skipped, file_problem, one_clip, to_corpus, walk
@@ -28,7 +29,8 @@ def find(root: Path) -> Corpus:
     """
     root = Path(os.path.abspath(root))
     if (root / MANIFEST).is_file():
-        return Corpus(read_manifest(root / MANIFEST), ())
+        named = (replace(clip, corpus=clip.corpus or root.name) for clip in read_manifest(root / MANIFEST))
+        return Corpus(tuple(named), ())
     files: dict[str, list[Path]] = defaultdict(list)
     skipped: list[Skipped] = []
     for path in walk(root):

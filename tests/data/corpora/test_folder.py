@@ -64,6 +64,17 @@ def test_a_manifest_is_read_instead(tmp_path: Path) -> None:
     assert corpus.skipped == ()
 
 
+def test_a_manifest_without_names_of_sounds_or_corpora_takes_the_films_and_the_folders(tmp_path: Path) -> None:
+    _touch(tmp_path, "b.mp4", "c.mp4")
+    (tmp_path / "manifest.csv").write_text(
+        "clip,speaker,emotion,video,corpus\nb,anna,sad,b.mp4,\nc,anna,sad,c.mp4,own\n"
+    )
+    first, second = find(tmp_path).clips
+    assert (first.audio, first.corpus, second.corpus) == (first.video, tmp_path.name, "own")
+    (tmp_path / "manifest.csv").write_text("clip,speaker,emotion,audio,video\nb,anna,sad,,b.mp4\n")
+    assert find(tmp_path).clips[0].audio == ""
+
+
 def test_problems_of_the_manifest_are_told(tmp_path: Path) -> None:
     (tmp_path / "manifest.csv").write_text("clip,speaker,emotion,video\nb,anna,sad,gone.mp4\n")
     with pytest.raises(ManifestError, match=r"line 2: video 'gone.mp4' is no file"):
