@@ -36,6 +36,8 @@ _PARTS: tuple[tuple[Literal["training", "validation"], str], ...] = (("training"
 _SEX_MARKS = (("male", BLUE, "o"), ("female", ORANGE, "D"))
 _MAX_NAMED_SPEAKERS = 40
 _MAX_UPRIGHT_NAME = 3
+_TEXT_APART = 0.06
+"""Share of an axis that two words beside each other's lines need between them."""
 _DARK_CELL = 0.5
 """Above this share of its row a cell is so dark that light text reads better than dark text."""
 
@@ -162,8 +164,10 @@ def draw_speakers(speakers: Sequence[SpeakerRow], mean: float, chance: float) ->
         axes.plot([position, position], [mean, row.war], color=LINE, linewidth=1.6, zorder=1)
         axes.plot(position, row.war, mark, color=colour, markersize=7 if mark == "o" else 6, zorder=2)
     right = len(rows) - 0.3
-    axes.text(right, mean, f" all {mean:.0%}", color=INK, va="center", fontsize=9)
-    axes.text(right, chance, " chance", color=MUTED, va="center", fontsize=9)
+    close = abs(mean - chance) < _TEXT_APART  # then one word stands above its line and the other below
+    above, below = ("bottom", "top") if mean >= chance else ("top", "bottom")
+    axes.text(right, mean, f" all {mean:.0%}", color=INK, va=above if close else "center", fontsize=9)
+    axes.text(right, chance, " chance", color=MUTED, va=below if close else "center", fontsize=9)
     axes.set(xlim=(-0.7, right), ylim=(0, 1.02), ylabel="WAR")
     named = [row.speaker for row in rows] if len(rows) <= _MAX_NAMED_SPEAKERS else []
     long = any(len(name) > _MAX_UPRIGHT_NAME for name in named)
@@ -228,8 +232,9 @@ def _dot_with_interval(axes: Axes, position: int, metric: Metric, colour: str, m
     low, high = metric.interval
     if low is not None and high is not None:
         axes.plot([low, high], [position, position], color=colour, linewidth=2.4, alpha=0.45, solid_capstyle="round")
-    axes.plot(metric.pooled, position, mark, color=colour, markersize=7)
-    axes.text(metric.pooled, position - 0.22, f"{metric.pooled:.1%}", ha="center", va="bottom", color=INK, fontsize=9)
+    axes.plot(metric.pooled, position, mark, color=colour, markersize=7, clip_on=False)
+    value = axes.text(metric.pooled, position - 0.22, f"{metric.pooled:.1%}", ha="center", va="bottom", color=INK)
+    value.set(fontsize=9, bbox={"facecolor": SURFACE, "edgecolor": "none", "alpha": 0.8, "pad": 0.6})
 
 
 def _confusion_cell(axes: Axes, row: int, column: int, count: int, share: float, n_classes: int) -> None:
