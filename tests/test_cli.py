@@ -75,43 +75,12 @@ def test_prepare_tells_what_a_cache_held_and_holds_now(films: Path, tmp_path: Pa
     assert "replaces an index of 8 clips, 8 of which are no longer in it" in again
 
 
-def test_prepare_leaves_the_recordings_and_their_manifest_as_they_are(films: Path, tmp_path: Path) -> None:
-    with pytest.raises(
-        OmsnError, match=r"is the folder of the recordings, which stays as it is; give the cache its own"
-    ):
-        omsn("prepare", films, "--out", films, "--recipe", "demo")
-    mine = tmp_path / "manifest.csv"
-    mine.write_text("clip,speaker,emotion\n")
-    with pytest.raises(
-        OmsnError, match=r"manifest\.csv: would be replaced, and is not of a cache; choose another folder"
-    ):
-        omsn("prepare", films, "--out", tmp_path, "--recipe", "demo")
-    assert [path.name for path in tmp_path.iterdir()] == ["manifest.csv"]
-    assert not (films / "manifest.csv").exists()
-
-
-def test_an_empty_argument_is_refused(tmp_path: Path) -> None:
-    told, code = run_main("predict", "")
-    assert (told, code) == (
-        "error: an argument is empty; is a variable of the shell unset? An empty name would mean the current folder",
-        1,
-    )
-
-
 def test_scores_are_printed_though_the_predictions_cannot_be_written(run: Path, cache: Path, tmp_path: Path) -> None:
     arguments = ["evaluate", run / "checkpoint", cache, "--allow-leaks", "--predictions", tmp_path]
     result = RUNNER.invoke(app, [str(argument) for argument in arguments])
     assert "WAR" in result.stdout
     assert isinstance(result.exception, IsADirectoryError)
     assert result.exception.filename == str(tmp_path)
-
-
-def test_a_training_that_held_nobody_out_has_no_report(tmp_path: Path) -> None:
-    (tmp_path / "checkpoint").mkdir()
-    with pytest.raises(
-        OmsnError, match=r"held nobody out to score it, so that there is nothing to report; omsn crossval"
-    ):
-        omsn("report", tmp_path)
 
 
 def test_prepare_lists_what_it_skips_and_exits_with_1(films: Path, cache: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,7 @@ def test_the_copy_and_how_much_smaller_it_is(films: Path, tmp_path: Path) -> Non
     assert result.exit_code == 1  # for the broken one
     told = " ".join(result.stdout.split())
     assert f"faces: 2 clips copied, 0 reused, 0 skipped -> {tmp_path / 'copy'}" in told
-    assert "times smaller" in told
+    assert re.search(r"0\.0 MB -> 0\.0 MB, \d+\.\d times (smaller|larger)", told)
     (films / "sad" / "cut_a.mp4").unlink()
     again = prepare(films, "--out", tmp_path / "cache", "--keep-faces", tmp_path / "copy", "--json")
     assert again.exit_code == 0

@@ -53,7 +53,8 @@ def test_a_file_that_is_no_csv_is_refused(tmp_path: Path, content: bytes) -> Non
 
 def test_a_small_manifest(tmp_path: Path) -> None:
     path = _manifest(tmp_path, "emotion,clip,speaker,video,start_s\nhappy,a,anna,v/a.mp4,1.5\n", "v/a.mp4")
-    assert read_manifest(path) == (Clip("a", "anna", "happy", video=str(tmp_path / "v/a.mp4"), start_s=1.5),)
+    film = str(tmp_path / "v/a.mp4")
+    assert read_manifest(path) == (Clip("a", "anna", "happy", audio=film, video=film, start_s=1.5),)
 
 
 def test_byte_order_mark_line_ends_quotes_and_foreign_names(tmp_path: Path) -> None:
