@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from omsn.config import PipelineConfig
+from omsn.data.leakage import Content
 from omsn.data.manifest import read_manifest
 from omsn.data.prepare import CACHE_FORMAT, ENTRIES_FOLDER, INDEX_NAME, MANIFEST_NAME
 from omsn.errors import CacheError
 from omsn.features.cache import FEATURES_VERSION, read_entry
 from omsn.labels import LabelSet, label_set_for
 from omsn.recipes import from_dict
-from omsn.types import Clip, LabelledSample
+from omsn.types import Clip, LabelledSample, Stream
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +45,14 @@ class FeatureSet:
         """The samples at these positions."""
         return tuple(self.samples[index] for index in indices)
 
+    @cached_property
+    def contents(self) -> tuple[frozenset[Content], ...]:
+        """What each clip holds, to find copies of it under another name: sound and face, each with a digest.
+
+        Neither counts where it is missing or never changes: silence is like any other silence.
+        """
+        return tuple(frozenset(_digests({"sound": one.sample.audio, "face": one.sample.video})) for one in self.samples)
+
 
 def load_features(cache: Path) -> FeatureSet:
     """Read a cache that ``omsn prepare`` wrote; the corpus itself is not needed any more.
@@ -60,6 +71,13 @@ def load_features(cache: Path) -> FeatureSet:
     paths = (cache / ENTRIES_FOLDER / f"{index.entries[clip.clip]}.safetensors" for clip in clips)
     samples = tuple(LabelledSample(read_entry(path), clip) for path, clip in zip(paths, clips, strict=True))
     return FeatureSet(samples, label_set_for(clip.emotion for clip in clips), index.pipeline, str(cache))
+
+
+def _digests(streams: Mapping[str, Stream]) -> Iterator[Content]:
+    for name, stream in streams.items():
+        values = stream.values[stream.mask]
+        if len(values) and (values != values[0]).any():
+            yield name, hashlib.sha256(values.tobytes()).hexdigest()
 
 
 @dataclass(frozen=True)

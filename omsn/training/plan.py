@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import string
-from collections.abc import Collection, Iterable, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -95,21 +96,26 @@ def plan_rounds(plan: Plan, features: FeatureSet) -> tuple[list[Round], tuple[st
     for seed in plan.seeds:
         for fold in make_folds(features.clips, plan.protocol, seed, share):
             rounds.append(Round(seed, fold))
-            leaks += leaks_into_test(features.clips, rounds[-1], kept_apart, allow=plan.allow_leaks)
+            leaks += leaks_into_test(features, rounds[-1], kept_apart, allow=plan.allow_leaks)
     return rounds, tuple(leaks)
 
 
 def leaks_into_test(
-    clips: Sequence[Clip], one: Round, kept_apart: Collection[Attribute], *, allow: bool
+    features: FeatureSet, one: Round, kept_apart: Collection[Attribute], *, allow: bool
 ) -> tuple[str, ...]:
     """What a round's test part shares with the others, as text for the report; empty where it shares nothing.
 
     Raises:
         LeakError: it shares what is to be kept apart, and leaks are not allowed.
     """
-    found = check_leaks(clips, one.fold, kept_apart, allow)
-    tested = sorted((leak for leak in found if "test" in leak.sides), key=lambda leak: not leak.forbidden)
-    return (f"{one.fold.name} (seed {one.seed}): {len(tested)} leaks, such as: {tested[0]}",) if tested else ()
+    found = check_leaks(features.clips, one.fold, kept_apart, allow, features.contents)
+    tested = [leak for leak in found if "test" in leak.sides]
+    if not tested:
+        return ()
+    counts = Counter(leak.kind for leak in tested)
+    worst = min(tested, key=lambda leak: (not leak.forbidden, counts[leak.kind]))
+    listed = ", ".join(f"{count} x {kind}" for kind, count in counts.items())
+    return (f"{one.fold.name} (seed {one.seed}): the test part shares with the others {listed}, such as: {worst}",)
 
 
 def corpus_of(clips: Iterable[Clip]) -> str:

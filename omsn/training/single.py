@@ -89,7 +89,7 @@ def train(
         write_predictions(predictions, run / "predictions.csv")
         scores = summarise(predictions, features.labels)
     single = Round(plan.seeds[0], fold)
-    metrics = describe_run(plan, features, [single], _leaks(single, features.clips, settings), start) | {
+    metrics = describe_run(plan, features, [single], _leaks(single, features, settings), start) | {
         "members": len(networks),
         "parameters": sum(map(count_parameters, networks)),
         "seconds": round(time.monotonic() - started, 1),
@@ -115,10 +115,10 @@ def training_fold(clips: Sequence[Clip], share: float, seed: int) -> Fold:
     return hold_out(clips, share, seed) if share else Fold(EVERYBODY, tuple(range(len(clips))), (), ())
 
 
-def _leaks(single: Round, clips: Sequence[Clip], settings: TrainingConfig) -> tuple[str, ...]:
+def _leaks(single: Round, features: FeatureSet, settings: TrainingConfig) -> tuple[str, ...]:
     """What makes the scores of the held-out clips flatter the model, as text. The model itself is no worse for it."""
-    known = all(clip.speaker for clip in clips)
-    told = leaks_into_test(clips, single, {"speaker"} if known else (), allow=True)
+    known = all(clip.speaker for clip in features.clips)
+    told = leaks_into_test(features, single, {"speaker"} if known else (), allow=True)
     if single.fold.test and not known:
         told += ("speakers are unknown, so that clips were held out and not people: some may be in both parts",)
     if settings.chooses:

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
 from made_clips import write_clips
 
 from omsn.config import PipelineConfig, VideoFeatures
@@ -116,3 +120,17 @@ def test_an_altered_manifest_is_refused(cache: Path) -> None:
     (cache / MANIFEST_NAME).write_text("clip,speaker\n", encoding="utf-8")
     with pytest.raises(ManifestError, match="missing column 'emotion'"):
         load_features(cache)
+
+
+def test_copies_hold_the_same_and_what_never_changes_counts_for_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "corpus"
+    one, other = write_clips(folder, 2)
+    copy = replace(one, clip="copy", audio=str(shutil.copy(one.audio, folder / "copy.wav")))
+    still = replace(one, clip="still", audio=str(folder / "still.wav"))
+    soundfile.write(still.audio, np.zeros(16000), 16000)
+    held = load_features(prepare([one, other, copy, still], tmp_path / "cache", CONFIG).cache).contents
+    of = dict(zip((one.clip, other.clip, "copy", "still"), held, strict=True))
+    assert of["copy"] == of[one.clip]
+    assert {name for name, _ in of[one.clip]} == {"sound", "face"}
+    assert not of[one.clip] & of[other.clip]
+    assert {name for name, _ in of["still"]} == {"face"}

@@ -111,6 +111,17 @@ def test_entries_of_one_archive_are_apart() -> None:
     assert _kinds(one, Clip("k2", "", "sad", landmarks="/c/a.npz#1")) == {("file", True)}
 
 
+def test_a_copy_under_another_name_leaks_where_anything_is_kept_apart() -> None:
+    contents = [{("sound", "ab"), ("face", "cd")}, {("sound", "ab")}, {("face", "ef")}]
+    fold = _fold([0], [], [1, 2])
+    (leak,) = find_leaks([ANNA, BEN, CARL], fold, SPEAKER, contents)
+    assert leak.forbidden
+    assert str(leak) == "copy sound is in train (k1) and in test (k2)"
+    (leak,) = find_leaks([ANNA, BEN, CARL], fold, SHARED, contents)
+    assert not leak.forbidden
+    assert find_leaks([ANNA, BEN, CARL], fold, SPEAKER) == ()
+
+
 def test_check_raises_with_what_leaks_where() -> None:
     clips = [ANNA, replace(ANNA, clip="v1", audio="", video="/c/v1.mp4")]
     with pytest.raises(LeakError) as caught:
