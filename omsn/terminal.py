@@ -95,6 +95,8 @@ def prepared_facts(prepared: Prepared, skipped: Sequence[Skipped], kept: FaceCop
         "cache": str(prepared.cache),
         "emotions": dict(sorted(Counter(clip.emotion for clip in prepared.clips).items())),
         "speakers": len({(clip.corpus, clip.speaker) for clip in prepared.clips if clip.speaker}),
+        "without_sound": prepared.without_sound,
+        "without_face": prepared.without_face,
         "former_clips": prepared.former,
         "dropped_clips": prepared.dropped,
         "skipped_files": [{"path": skip.path, "reason": skip.reason} for skip in skipped],
@@ -122,7 +124,9 @@ def print_prepared(prepared: Prepared, skipped: Sequence[Skipped], kept: FaceCop
         told += f"; replaces an index of {prepared.former} clips, {prepared.dropped} of which are no longer in it"
     emotions = ", ".join(f"{emotion} {count}" for emotion, count in facts["emotions"].items())
     out.print(shown(told))
-    out.print(shown(f"emotions: {emotions}; speakers: {facts['speakers']}"))
+    lacking = (("sound", prepared.without_sound), ("a face", prepared.without_face))
+    missing = "".join(f"; {count} clips without {what}" for what, count in lacking if count)
+    out.print(shown(f"emotions: {emotions}; speakers: {facts['speakers']}{missing}"))
     print_skipped(skipped)
     if kept is not None:
         _print_copy(kept)

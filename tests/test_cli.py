@@ -61,6 +61,7 @@ def test_prepare_again_reuses_everything(films: Path, cache: Path) -> None:
     told = json.loads(omsn("prepare", films, "--out", cache, "--recipe", "demo", "--jobs", "1", "--json"))
     assert (told["prepared"], told["reused"], told["skipped"]) == (0, 24, 0)
     assert (told["former_clips"], told["dropped_clips"], told["speakers"]) == (24, 0, 3)
+    assert (told["without_sound"], told["without_face"]) == (0, 0)
     assert told["emotions"] == dict.fromkeys(sorted(RAVDESS_EMOTIONS.names), 3)
 
 

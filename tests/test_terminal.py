@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from omsn.batch import Batch
+from omsn.data.prepare import Prepared
 from omsn.labels import LabelSet
 from omsn.terminal import (
     MAX_NAMED,
@@ -15,10 +18,11 @@ from omsn.terminal import (
     print_batch,
     print_json,
     print_predictions,
+    print_prepared,
     print_profile,
     times_smaller,
 )
-from omsn.types import Prediction, Window
+from omsn.types import Clip, Prediction, Window
 
 LABELS = LabelSet(("calm", "surprised"))
 SURE = (0.0, 1.0)
@@ -37,6 +41,15 @@ def test_nothing_is_shown_where_there_is_no_answer(capsys: pytest.CaptureFixture
     print_predictions([])
     print_batch(Batch((), (), (), ()), None)
     assert capsys.readouterr() == ("", "")
+
+
+def test_clips_without_sound_or_face_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    clips = (Clip("one", "anna", "sad"), Clip("two", "ben", "glad"))
+    prepared = Prepared(Path("cache"), 2, 0, (), clips, former=0, dropped=0, without_sound=0, without_face=2)
+    print_prepared(prepared, (), None)
+    assert capsys.readouterr().out.splitlines()[1] == "emotions: glad 1, sad 1; speakers: 2; 2 clips without a face"
+    print_prepared(replace(prepared, without_sound=1, without_face=0), (), None)
+    assert capsys.readouterr().out.splitlines()[1].endswith("speakers: 2; 1 clips without sound")
 
 
 def test_a_profile_ends_with_its_total_and_how_it_compares_with_the_media(capsys: pytest.CaptureFixture[str]) -> None:

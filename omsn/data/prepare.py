@@ -20,7 +20,7 @@ from omsn.features.cache import FEATURES_VERSION, entry_key, read_entry, write_e
 from omsn.files import replace_file
 from omsn.pipeline import make_sample
 from omsn.recipes import to_dict
-from omsn.types import Clip
+from omsn.types import Clip, Sample
 from omsn.workers import check_backend, run_tasks
 
 INDEX_NAME = "cache.json"
@@ -44,6 +44,8 @@ class Prepared:
         clips: those in the index now.
         former: how many clips the index held before; 0 where there was none.
         dropped: how many of those are no longer in it.
+        without_sound: clips in the index that are a face alone.
+        without_face: clips in the index that are sound alone.
     """
 
     cache: Path
@@ -53,15 +55,19 @@ class Prepared:
     clips: tuple[Clip, ...]
     former: int
     dropped: int
+    without_sound: int
+    without_face: int
 
 
 @dataclass(frozen=True)
 class _Outcome:
-    """One clip: its entry's key, or the reason why it has none."""
+    """One clip: its entry's key and what is in it, or the reason why it has none."""
 
     clip: str
     key: str = ""
     reused: bool = False
+    sound: bool = False
+    face: bool = False
     reason: str = ""
 
 
@@ -111,8 +117,19 @@ def prepare(
     if not kept:
         reasons = "; ".join(f"{skip.path}: {skip.reason}" for skip in skipped[:3])
         raise InputError(f"{cache}: none of {len(clips)} clips could be prepared: {reasons}")
-    reused, ordered = sum(outcome.reused for outcome in outcomes), tuple(sorted(skipped, key=lambda skip: skip.path))
-    return Prepared(cache, len(keys) - reused, reused, ordered, kept, len(former), len(former - keys.keys()))
+    made = [outcome for outcome in outcomes if outcome.key]
+    reused = sum(outcome.reused for outcome in made)
+    return Prepared(
+        cache,
+        len(made) - reused,
+        reused,
+        tuple(sorted(skipped, key=lambda skip: skip.path)),
+        kept,
+        former=len(former),
+        dropped=len(former - keys.keys()),
+        without_sound=sum(not outcome.sound for outcome in made),
+        without_face=sum(not outcome.face for outcome in made),
+    )
 
 
 def check_place(cache: Path, corpus: Path) -> None:
@@ -162,25 +179,31 @@ def _prepare_clip(clip: Clip, folder: Path, config: PipelineConfig) -> _Outcome:
     except OSError as error:
         return _Outcome(clip.clip, reason=f"cannot read {error.filename}: {error.strerror}")
     path = folder / f"{key}.safetensors"
-    if path.exists() and _whole(path):
-        return _Outcome(clip.clip, key, reused=True)
+    former = _whole(path)
+    if former is not None:
+        return _made(former, key, reused=True)
     cv2.setNumThreads(1)  # of processes side by side, OpenCV's threads would fight for the same cores
     try:
         sample = make_sample(clip, config)
     except InputError as error:
         return _Outcome(clip.clip, reason=str(error))
     if not (sample.audio.present or sample.video.present):
-        return _Outcome(clip.clip, reason="neither sound nor a face in it")
+        where = f" from {clip.start_s:g} s on; does the recording last that long?" if clip.start_s else ""
+        return _Outcome(clip.clip, reason=f"neither sound nor a face in it{where}")
     write_entry(path, sample)
-    return _Outcome(clip.clip, key)
+    return _made(sample, key, reused=False)
 
 
-def _whole(path: Path) -> bool:
+def _made(sample: Sample, key: str, *, reused: bool) -> _Outcome:
+    return _Outcome(sample.clip, key, reused, sound=sample.audio.present, face=sample.video.present)
+
+
+def _whole(path: Path) -> Sample | None:
+    """The entry that an earlier start has left; None where there is none, or a damaged one."""
     try:
-        read_entry(path)
+        return read_entry(path) if path.exists() else None
     except CacheError:
-        return False
-    return True
+        return None
 
 
 def _indexed(cache: Path) -> set[str]:

@@ -180,7 +180,7 @@ def bad_clips(folder: Path) -> dict[str, tuple[Clip, str]]:
         "nobody": (clip("nobody", landmarks="nobody.npz#face"), "neither sound nor a face in it"),
         "no entry": (clip("no entry", landmarks="nobody.npz#other"), "no entry 'other'"),
         "apart": (clip("apart", audio="clip_00.wav", landmarks="long.npz#face"), "check that both are of one trial"),
-        "beyond": (replace(clip("beyond", audio="clip_00.wav"), start_s=9.0), "neither sound nor a face in it"),
+        "beyond": (replace(clip("beyond", audio="clip_00.wav"), start_s=9.0), "nor a face in it from 9 s on; does the"),
     }
 
 
@@ -202,8 +202,10 @@ def test_a_clip_with_one_usable_modality_is_kept(tmp_path: Path) -> None:
     good = write_clip(tmp_path, 0)
     faceless = replace(good, clip="50 ms", audio=str(tmp_path / "short.wav"), landmarks="")
     silent = replace(good, clip="silent", audio=str(tmp_path / "silent.wav"))
-    cache = prepare([faceless, silent], tmp_path / "cache", CONFIG).cache
-    one, other = (labelled.sample for labelled in load_features(cache).samples)
+    for reused in (0, 2):
+        prepared = prepare([faceless, silent], tmp_path / "cache", CONFIG)
+        assert (prepared.reused, prepared.without_sound, prepared.without_face) == (reused, 1, 1)
+    one, other = (labelled.sample for labelled in load_features(prepared.cache).samples)
     assert (one.audio.present, one.video.present) == (True, False)
     assert (other.audio.present, other.video.present) == (False, True)
 
