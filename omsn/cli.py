@@ -221,7 +221,8 @@ def predict(
     """
     if profile and (jobs > 1 or backend):
         raise typer.BadParameter("--profile measures one process; leave out --jobs and --backend")
-    with profiling() if profile else nullcontext() as measured, terminal.progress("files") as step:
+    found = f"what was found is in {out_}; go on with --resume" if out_ else "the answers are lost; --out keeps them"
+    with profiling() if profile else nullcontext() as measured, terminal.progress("files", found) as step:
         with timed("load libraries"):
             from omsn.batch import Model, predict_batch
             from omsn.models.checkpoint import shipped_checkpoint
@@ -278,7 +279,7 @@ def tune(
     herd = GazelleSettings(population, iterations)
     wanted = Search(tuple(search.split(",")), herd, steps, finalists=finalists, finalist_seeds=finalist_seeds)
     epochs, candidates = plan.config.training.epochs, herd.n_evaluations
-    with terminal.stoppable(), terminal.progress("search") as step:
+    with terminal.progress("search", "go on with --resume") as step:
         begin = partial(step, 0, candidates, "no loss yet")
         begin()
         facts = search_settings(
@@ -325,16 +326,22 @@ def info(
 
 @_command
 def report(runs: Annotated[list[Path], typer.Argument(help="Folders that crossval, train or tune wrote.")]) -> None:
-    """Write report.html of finished runs again.
+    """Write report.html of finished runs again. Goes on after a bad one, says why, and exits with 1.
 
     Example: omsn report runs/enrolled
     """
     from omsn.report.html import write_report
     from omsn.report.search import SEARCH_FILE, write_search_report
 
+    refused = []
     for run in runs:
         write = write_search_report if (run / SEARCH_FILE).exists() else write_report
-        terminal.out.print(str(write(run)))
+        try:
+            terminal.out.print(terminal.shown(str(write(run))))
+        except (OmsnError, OSError) as error:
+            refused.append(explain(error) if isinstance(error, OSError) else str(error))
+    if refused:
+        raise OmsnError("\n".join(refused))
 
 
 @_command

@@ -45,8 +45,11 @@ METRIC_NAMES = {
 
 
 @contextmanager
-def progress(what: str) -> Iterator[Step]:
-    """A bar on the error stream, called with (done, in all, note); nothing where that is no terminal."""
+def progress(what: str, if_stopped: str = "the same command goes on where it was") -> Iterator[Step]:
+    """A bar on the error stream, called with (done, in all, note); nothing where that is no terminal.
+
+    Ctrl-C tells what becomes of the work; the command ends as it does without.
+    """
     columns = (
         TextColumn(what),
         BarColumn(),
@@ -56,18 +59,13 @@ def progress(what: str) -> Iterator[Step]:
         TextColumn("{task.fields[note]}"),
     )
     silent = not err.is_terminal
-    with Progress(*columns, console=err, disable=silent, transient=True, speed_estimate_period=SPEED_PERIOD_S) as bar:
-        task = bar.add_task(what, total=None, note="")
-        yield lambda done, total, note: bar.update(task, completed=done, total=total, note=shown(note))
-
-
-@contextmanager
-def stoppable() -> Iterator[None]:
-    """Ctrl-C tells how to go on; the command ends as it does without."""
+    bar = Progress(*columns, console=err, disable=silent, transient=True, speed_estimate_period=SPEED_PERIOD_S)
     try:
-        yield
+        with bar:
+            task = bar.add_task(what, total=None, note="")
+            yield lambda done, total, note: bar.update(task, completed=done, total=total, note=shown(note))
     except KeyboardInterrupt:
-        err.print("stopped; go on with --resume")
+        err.print(shown(f"stopped; {if_stopped}"), highlight=False)
         raise
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from called import omsn
+from made_up_run import made_up_metrics, write_run
 
 from omsn.data.synthetic import render_corpus
 from omsn.errors import OmsnError
@@ -28,6 +29,19 @@ def test_a_training_that_held_nobody_out_has_no_report(tmp_path: Path) -> None:
         OmsnError, match=r"held nobody out to score it, so that there is nothing to report; omsn crossval"
     ):
         omsn("report", tmp_path)
+
+
+def test_a_run_without_a_report_does_not_keep_the_others_from_theirs(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    run = write_run(made_up_metrics(), tmp_path / "run")
+    page = run / "report.html"
+    page.unlink(missing_ok=True)
+    with pytest.raises(OmsnError) as caught:
+        omsn("report", tmp_path / "gone", run, tmp_path)
+    assert [line.split(": ")[0] for line in str(caught.value).splitlines()] == [
+        str(tmp_path / folder / "metrics.json") for folder in ("gone", "")
+    ]
+    assert page.exists()
 
 
 def test_prepare_leaves_the_recordings_and_their_manifest_as_they_are(tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def test_a_new_phase_forgets_the_speed_of_the_one_before(clock: Clock) -> None:
 
 
 def test_ctrl_c_tells_how_to_go_on_and_still_ends_the_command(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(KeyboardInterrupt), terminal.stoppable():
+    with pytest.raises(KeyboardInterrupt), terminal.progress("search", "go on with --resume"):
         raise KeyboardInterrupt
     assert capsys.readouterr().err == "stopped; go on with --resume\n"
 
