@@ -46,12 +46,12 @@ class FeatureSet:
         return tuple(self.samples[index] for index in indices)
 
     @cached_property
-    def contents(self) -> tuple[frozenset[Content], ...]:
+    def contents(self) -> tuple[tuple[Content, ...], ...]:
         """What each clip holds, to find copies of it under another name: sound and face, each with a digest.
 
         Neither counts where it is missing or never changes: silence is like any other silence.
         """
-        return tuple(frozenset(_digests({"sound": one.sample.audio, "face": one.sample.video})) for one in self.samples)
+        return tuple(tuple(_digests({"sound": one.sample.audio, "face": one.sample.video})) for one in self.samples)
 
 
 def load_features(cache: Path) -> FeatureSet:

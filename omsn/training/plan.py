@@ -112,9 +112,9 @@ def leaks_into_test(
     tested = [leak for leak in found if "test" in leak.sides]
     if not tested:
         return ()
-    counts = Counter(leak.kind for leak in tested)
+    counts = Counter(kind for kind, *_ in {(leak.kind, leak.what, leak.clips[1]) for leak in tested})
     worst = min(tested, key=lambda leak: (not leak.forbidden, counts[leak.kind]))
-    listed = ", ".join(f"{count} x {kind}" for kind, count in counts.items())
+    listed = ", ".join(f"{count} x {kind}" for kind, count in sorted(counts.items()))
     return (f"{one.fold.name} (seed {one.seed}): the test part shares with the others {listed}, such as: {worst}",)
 
 

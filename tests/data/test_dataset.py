@@ -132,5 +132,5 @@ def test_copies_hold_the_same_and_what_never_changes_counts_for_nothing(tmp_path
     of = dict(zip((one.clip, other.clip, "copy", "still"), held, strict=True))
     assert of["copy"] == of[one.clip]
     assert {name for name, _ in of[one.clip]} == {"sound", "face"}
-    assert not of[one.clip] & of[other.clip]
+    assert not set(of[one.clip]) & set(of[other.clip])
     assert {name for name, _ in of["still"]} == {"face"}
