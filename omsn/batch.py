@@ -15,7 +15,7 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from omsn.config import Normalisation
-from omsn.errors import CheckpointError, InputError, MediaError, OmsnError
+from omsn.errors import CheckpointError, InputError, MediaError, in_words
 from omsn.export.folder import FAILURES_NAME, AnswerFolder, Outputs, write_outputs
 from omsn.export.formats import OVERLAY_SUFFIX, Format
 from omsn.export.json import prediction_to_dict
@@ -358,8 +358,7 @@ def _load(model: Model) -> Recognizer:
 
 def _reason(error: Exception, path: Path | None = None) -> str:
     """An error in one line, with its kind where it is not one that OMSN raises on purpose; without the file's path."""
-    text = str(error) if isinstance(error, OmsnError) else f"{type(error).__name__}: {error}"
-    return " ".join(text.removeprefix(f"{path}: ").split())
+    return " ".join(in_words(error).removeprefix(f"{path}: ").split())
 
 
 def _gather(found: Found, ended: Mapping[MediaFile, _Ended], folder: AnswerFolder | None) -> Batch:

@@ -35,3 +35,8 @@ class LeakError(InputError):
 
 class TrainingError(OmsnError):
     """Training cannot go on."""
+
+
+def in_words(error: Exception) -> str:
+    """An error as the reason why something was left out: with its kind where OMSN does not raise it on purpose."""
+    return str(error) if isinstance(error, OmsnError) else f"{type(error).__name__}: {error}"

@@ -146,11 +146,10 @@ class Recognizer:
     def _views(self, path: str | Path, on_time: OnTime | None = None) -> Iterator[tuple[View, ...]]:
         """The windows of a file that has a sound or a face somewhere, with what the checkpoint was trained to use."""
         nothing, modality = True, self._trained.config.training.modality
-        windows = views_of(path, self._pipeline, self._known.resting, on_time, decoder_threads=self._decoder_threads)
-        for views in windows:
-            used = tuple(replace(view, sample=view.sample.only(modality)) for view in views)
-            nothing = nothing and not any(modalities_of(view.sample) for view in used)
-            yield used
+        threads, resting = self._decoder_threads, self._known.resting
+        for views in views_of(path, self._pipeline, resting, on_time, modality=modality, decoder_threads=threads):
+            nothing = nothing and not any(modalities_of(view.sample) for view in views)
+            yield views
         if nothing:
             raise InputError(f"{path}: {_why_nothing(path, modality)}")
 

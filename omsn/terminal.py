@@ -168,7 +168,7 @@ def print_training(metrics: Mapping[str, Any], page: Path | None, checkpoint: Pa
         print_facts({"trained on": f"{fold['n_train']} clips", "speakers": ", ".join(fold["train_speakers"])})
         out.print("nobody was held out to score it; omsn crossval tells how good such a model is", highlight=False)
     if not as_json:
-        out.print(f"checkpoint: {checkpoint}", highlight=False)
+        out.print(shown(f"checkpoint: {checkpoint}"), highlight=False)
 
 
 def print_scores(metrics: Mapping[str, Any], page: Path | None) -> None:
@@ -184,9 +184,9 @@ def print_scores(metrics: Mapping[str, Any], page: Path | None) -> None:
         table.add_row("the same, temperature-scaled", _number(metrics["calibrated"]["after"]["ece"]["pooled"]), "-")
     _print_table(table)
     for leak in metrics.get("protocol", {}).get("leaks", ()):
-        err.print(f"[yellow]leak:[/yellow] {leak}", highlight=False)
+        err.print(f"[yellow]leak:[/yellow] {shown(leak)}", highlight=False)
     if page is not None:
-        out.print(f"report: {page}", highlight=False)
+        out.print(shown(f"report: {page}"), highlight=False)
 
 
 def _what_was_run(metrics: Mapping[str, Any]) -> str | None:
@@ -284,14 +284,16 @@ def print_search(facts: Mapping[str, Any], recipe: Path, page: Path) -> None:
     print_facts({"found": found, **{name: _number(value) for name, value in losses.items()}})
     if usual is not None and loss >= usual:
         err.print("[yellow]warning:[/yellow] nothing that was tried is better than the recipe's own settings")
-    out.print(f"recipe: {recipe}\nreport: {page}", highlight=False)
+    for name, path in (("recipe", recipe), ("report", page)):
+        out.print(shown(f"{name}: {path}"), highlight=False)
 
 
 def print_facts(facts: Mapping[str, Any]) -> None:
     """Names and values, one a line."""
     table = Table(show_header=False, box=None)
     for name, value in facts.items():
-        table.add_row(name.replace("_", " "), json.dumps(value) if isinstance(value, dict | list) else str(value))
+        told = json.dumps(value) if isinstance(value, dict | list) else str(value)
+        table.add_row(shown(name.replace("_", " ")), shown(told))
     _print_table(table)
 
 

@@ -36,7 +36,7 @@ from omsn.preprocess.speaker import speaking_face
 from omsn.preprocess.speech import loudest_energy
 from omsn.preprocess.tracking import boxes_of, main_track, overlaps
 from omsn.timing import timed, timed_steps
-from omsn.types import FacePath, Floats, LandmarkTrack, Sample, Sound, Stream
+from omsn.types import FacePath, Floats, LandmarkTrack, Modality, Sample, Sound, Stream
 
 WINDOW_S = 4.0
 """Longer files are cut into windows of this length; RAVDESS clips last three to five seconds."""
@@ -84,6 +84,7 @@ def views_of(
     resting: RestingFace | None = None,
     on_time: OnTime | None = None,
     *,
+    modality: Modality = "both",
     decoder_threads: int = 1,
 ) -> Iterator[tuple[View, ...]]:
     """The faces of each window, by their tracks' numbers, as soon as the file is read so far.
@@ -93,6 +94,8 @@ def views_of(
         config: what the features are.
         resting: what the face of track 0 measures at rest; None takes what it shows.
         on_time: told how far it is, whenever a picture or a piece of sound is read.
+        modality: "audio" looks at no picture, so that the sound is nobody's in particular; "video" hears the sound, to
+            tell who speaks, and leaves it out.
         decoder_threads: the ``threads`` of ``read_frames``.
 
     Yields:
@@ -102,9 +105,12 @@ def views_of(
         MediaError: the file cannot be read.
         InputError: the face models are not installed.
     """
-    describer = _Describer(str(path), config, resting)
+    describer = _Describer(str(path), config, modality, resting)
     start_s, due_s = 0.0, WHOLE_S
-    with open_container(path) as container, closing(_in_step(path, container, config, decoder_threads)) as pieces:
+    with (
+        open_container(path) as container,
+        closing(_in_step(path, container, config, modality, decoder_threads)) as pieces,
+    ):
         info = info_of(container)
         held = _Held(config, info)
         for piece in pieces:
@@ -124,7 +130,7 @@ def views_of(
 
 
 def _in_step(
-    path: str | Path, container: InputContainer, config: PipelineConfig, decoder_threads: int
+    path: str | Path, container: InputContainer, config: PipelineConfig, modality: Modality, decoder_threads: int
 ) -> Generator[Frame | Sound]:
     """Pictures and pieces of sound in order of time; each track is read by itself, however the two interleave.
 
@@ -133,7 +139,7 @@ def _in_step(
     """
     info, tracks = info_of(container), list[Iterator[Frame | Sound]]()
     with ExitStack() as ending:
-        if info.has_video:
+        if info.has_video and modality != "audio":
             frames = read_frames(path, config.video.rate_hz, threads=decoder_threads, container=container)
             if decoder_threads > 1:
                 frames = ending.enter_context(closing(ahead(frames, FRAMES_AHEAD)))
@@ -226,8 +232,8 @@ class _Held:
 class _Describer:
     """Makes views of what is held, and remembers what a window alone cannot tell."""
 
-    def __init__(self, name: str, config: PipelineConfig, resting: RestingFace | None) -> None:
-        self._name, self._config = name, config
+    def __init__(self, name: str, config: PipelineConfig, modality: Modality, resting: RestingFace | None) -> None:
+        self._name, self._config, self._modality = name, config, modality
         self._loudest = 0.0
         self._tracks: dict[int, int] = {}  # by the follower's number
         self._last_boxes: dict[int, Floats] = {}  # (1, 4) where each track was seen last
@@ -247,6 +253,7 @@ class _Describer:
         silence = Stream.absent(audio_columns(self._config.audio))
         samples = [Sample(self._name, audio if place == speaker else silence, one) for place, one in enumerate(videos)]
         samples = samples or [Sample(self._name, audio, Stream.absent(face_columns(self._config.video)))]
+        samples = [sample.only(self._modality) for sample in samples]
         if end_s == inf:
             end_s = held.end_s
         if not faces:
@@ -262,21 +269,24 @@ class _Describer:
             return []
         main = main_track([face.landmarks for face in faces])
         others = [face for place, face in enumerate(faces) if place != main and face.landmarks.mask.mean() >= MIN_SHARE]
-        for face in (faces[main], *others):
+        views = (faces[main], *others)
+        for face in views:
             if face.track not in self._tracks:
-                self._tracks[face.track] = self._track_of(face, faces)
+                self._tracks[face.track] = self._track_of(face, faces, views)
             self._last_boxes[self._tracks[face.track]] = boxes_of(face.landmarks.points[face.landmarks.mask][-1:])
-        return sorted((replace(one, track=self._tracks[one.track]) for one in (faces[main], *others)), key=_track)
+        return sorted((replace(one, track=self._tracks[one.track]) for one in views), key=_track)
 
-    def _track_of(self, newcomer: _Face, faces: Sequence[_Face]) -> int:
+    def _track_of(self, newcomer: _Face, faces: Sequence[_Face], views: Sequence[_Face]) -> int:
         """The track of a face that the follower takes for a new one: that of one gone from the same place, or its own.
 
         The follower gives a lost face up after a while; somebody who looks away for longer is still the same person.
+        Faces that share a frame are two people, and a window has one view of each track.
         """
         mask = newcomer.landmarks.mask
-        beside = {self._tracks.get(face.track) for face in faces if (face.landmarks.mask & mask).any()}
+        others = [face for face in faces if face in views or (face.landmarks.mask & mask).any()]
+        taken = {self._tracks.get(face.track) for face in others}
         first = boxes_of(newcomer.landmarks.points[mask][:1])
-        gone = [track for track in self._last_boxes if track not in beside]
+        gone = [track for track in self._last_boxes if track not in taken]
         shares = {track: float(overlaps(first, self._last_boxes[track])[0, 0]) for track in gone}
         best = max(gone, key=shares.__getitem__, default=None)
         return len(self._last_boxes) if best is None or shares[best] < MIN_IOU else best

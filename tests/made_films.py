@@ -24,6 +24,26 @@ def beside_a_still_face(speaker: Path, still: Path, path: Path, *, speaker_first
     return path
 
 
+def without_movement(film: Path, path: Path) -> Path:
+    """The film with its first picture throughout."""
+    first = next(read_frames(film)).image
+    write_film(path, film, (Frame(first, frame.time_s) for frame in read_frames(film)))
+    return path
+
+
+def half_of_the_time(film: Path, path: Path, shown_s: float) -> Path:
+    """The film of two faces side by side, whose right half turns black after a while."""
+
+    def pictures() -> Iterator[Frame]:
+        for frame in read_frames(film):
+            image = frame.image.copy()
+            image[:, image.shape[1] // 2 :] *= frame.time_s < shown_s
+            yield Frame(image, frame.time_s)
+
+    write_film(path, film, pictures())
+    return path
+
+
 def played_again(film: Path, path: Path, seconds: float, rate_hz: float = 10.0) -> Path:
     """A film that plays a shorter one forwards and backwards, at few pictures a second; its sound once."""
     images = [frame.image for frame in read_frames(film, rate_hz)]

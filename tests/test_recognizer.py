@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from made_checkpoint import write_checkpoint, write_hum
+from made_films import beside_a_still_face, without_movement
 
 import omsn
 from omsn.config import Normalisation
@@ -188,6 +189,19 @@ def test_a_checkpoint_of_one_modality_uses_and_tells_that_one_alone(
     standardised = SampleStatistics.from_arrays(load_checkpoint(folder).statistics).standardise(sample)
     left_out = leave_out(standardised, load_checkpoint(folder).config.training.left_out)
     assert window.probabilities == pytest.approx(answer_to(left_out, folder), abs=1e-6)
+
+
+def test_a_voice_that_goes_with_no_mouth_is_answered_where_only_voices_count(
+    films: Sequence[Path], tmp_path: Path
+) -> None:
+    """Two still faces while somebody speaks: the picture says nothing of whose voice it is."""
+    folder = write_checkpoint(tmp_path / "voices", modality="audio")
+    still = without_movement(films[0], tmp_path / "still.mp4")
+    film = beside_a_still_face(still, films[2], tmp_path / "two.mp4")
+    (window,) = Recognizer(folder).predict(film).windows
+    assert (window.modalities, window.track, window.speaking) == (("audio",), 0, False)
+    (alone,) = Recognizer(folder).predict(still).windows
+    assert window.probabilities == pytest.approx(alone.probabilities, abs=1e-3)
 
 
 def test_a_file_without_the_one_modality_that_a_checkpoint_uses_is_refused(film: Path, tmp_path: Path) -> None:

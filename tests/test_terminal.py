@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from made_up_run import made_up_metrics
 from rich.console import Console
 
 from omsn.batch import Batch
@@ -16,10 +17,13 @@ from omsn.terminal import (
     MAX_NAMED,
     predictions_table,
     print_batch,
+    print_facts,
     print_json,
     print_predictions,
     print_prepared,
     print_profile,
+    print_scores,
+    print_search,
     times_smaller,
 )
 from omsn.types import Clip, Prediction, Window
@@ -152,3 +156,17 @@ def test_what_is_answered_in_part_is_counted_once(capsys: pytest.CaptureFixture[
     whole = Prediction("b.mp4", LABELS, (WHOLE,))
     print_batch(Batch((part, whole), (), (("a.mp4", "why"), ("c.mp4", "why")), ()), None)
     assert capsys.readouterr().err.splitlines()[-1] == "1 answered, 1 answered in part, 1 failed"
+
+
+def test_names_in_brackets_are_shown_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    """rich would take them for styles, and break off at one that closes nothing."""
+    names = ["Ann [left]", "Bob [/right]"]
+    print_facts({"speakers": ", ".join(names), "trained_on": names})
+    found: dict[str, object] = {"found": {}, "loss": 0.4, "usual_loss": 0.5, "finalists": None}
+    print_search(found, Path("run[1]/tuned.toml"), Path("run[1]/report.html"))
+    metrics = {"scores": made_up_metrics()["scores"], "protocol": {"name": "loso", "leaks": ["take[b]1"]}}
+    print_scores(metrics | {"model": "svm", "normalisation": "none", "data": {"corpus": "[x]"}}, Path("[a]/r.html"))
+    told, warned = capsys.readouterr()
+    for name in ("Ann [left], Bob [/right]", "recipe: run[1]/tuned.toml", "report: run[1]/", "report: [a]/r.html"):
+        assert name in told
+    assert "leak: take[b]1" in warned

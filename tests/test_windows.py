@@ -16,7 +16,7 @@ import pytest
 import soundfile
 from av.container import InputContainer
 from made_checkpoint import write_hum
-from made_films import beside_a_still_face, played_again, without_picture_between
+from made_films import beside_a_still_face, half_of_the_time, played_again, without_picture_between
 from made_media import grey_levels, write_media
 
 from omsn.config import PipelineConfig, Speech, VideoFeatures
@@ -161,6 +161,29 @@ def test_the_sound_belongs_to_the_face_that_speaks(films: Sequence[Path], tmp_pa
     assert [view.speaking for view in by_place] == [speaker_first, not speaker_first]
     assert [view.sample.audio.present for view in by_place] == [speaker_first, not speaker_first]
     assert all(view.sample.video.present for view in views)
+
+
+@pytest.mark.parametrize(("share", "seen"), [(0.35, 1), (0.65, 2)])
+def test_a_face_beside_the_main_one_counts_where_it_is_there_for_half_of_the_window(
+    films: Sequence[Path], tmp_path: Path, share: float, seen: int
+) -> None:
+    both = beside_a_still_face(films[4], films[9], tmp_path / "both.mp4")
+    (views,) = views_of(both, CONFIG)
+    film = half_of_the_time(both, tmp_path / "half.mp4", share * views[0].end_s)
+    (views,) = views_of(film, CONFIG)
+    assert len(views) == seen
+
+
+def test_sound_alone_is_nobody_s_in_particular(films: Sequence[Path], tmp_path: Path) -> None:
+    film = beside_a_still_face(films[4], films[9], tmp_path / "two.mp4", speaker_first=False)
+    ((view,),) = views_of(film, CONFIG, modality="audio")
+    (both,) = views_of(film, CONFIG)
+    assert (view.track, view.speaking, view.path) == (0, False, None)
+    assert same(view.sample.audio, next(each.sample.audio for each in both if each.speaking))
+    assert not view.sample.video.present
+    (faces,) = views_of(film, CONFIG, modality="video")
+    assert [each.speaking for each in faces] == [each.speaking for each in both]
+    assert not any(each.sample.audio.present for each in faces)
 
 
 def test_a_face_that_comes_back_to_its_place_keeps_its_number(long_film: Path, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from omsn.data.compact_clip import FILM_PX, CopiedClip, Places, copy_clip
 from omsn.data.corpora import Skipped
 from omsn.data.manifest import FILES, write_manifest
 from omsn.data.prepare import KILLED, MANIFEST_NAME
-from omsn.errors import InputError
+from omsn.errors import InputError, in_words
 from omsn.files import replace_file
 from omsn.media.landmark_file import split_reference
 from omsn.recipes import to_dict
@@ -203,8 +203,10 @@ def _copy(task: tuple[Clip, Places], config: PipelineConfig) -> CopiedClip | str
     cv2.setNumThreads(1)  # of processes side by side, OpenCV's threads would fight for the same cores
     try:
         return copy_clip(*task, config)
-    except InputError as error:
-        return str(error)
+    except OSError:
+        raise
+    except Exception as error:  # whatever a file does to the decoders must not end the corpus
+        return in_words(error)
 
 
 def _finished(clips: Sequence[Clip], folder: Path, outcomes: Sequence[CopiedClip | str]) -> FaceCopy:

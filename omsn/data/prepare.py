@@ -15,7 +15,7 @@ import cv2
 from omsn.config import PipelineConfig
 from omsn.data.corpora import Skipped
 from omsn.data.manifest import write_manifest
-from omsn.errors import CacheError, InputError
+from omsn.errors import CacheError, InputError, in_words
 from omsn.features.cache import FEATURES_VERSION, entry_key, read_entry, write_entry
 from omsn.files import replace_file
 from omsn.pipeline import make_sample
@@ -185,8 +185,8 @@ def _prepare_clip(clip: Clip, folder: Path, config: PipelineConfig) -> _Outcome:
     cv2.setNumThreads(1)  # of processes side by side, OpenCV's threads would fight for the same cores
     try:
         sample = make_sample(clip, config)
-    except InputError as error:
-        return _Outcome(clip.clip, reason=str(error))
+    except Exception as error:  # whatever a file does to the decoders must not end the corpus
+        return _Outcome(clip.clip, reason=in_words(error))
     if not (sample.audio.present or sample.video.present):
         where = f" from {clip.start_s:g} s on; does the recording last that long?" if clip.start_s else ""
         return _Outcome(clip.clip, reason=f"neither sound nor a face in it{where}")

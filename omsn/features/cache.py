@@ -38,7 +38,7 @@ def entry_key(clip: Clip, config: PipelineConfig) -> str:
     """
     facts = [clip.clip, FEATURES_VERSION, to_json(config), clip.start_s, clip.end_s]
     landmarks = split_reference(clip.landmarks)
-    for file, entry in ((clip.audio, ""), (clip.video if uses_picture(clip, config) else "", ""), landmarks):
+    for file, entry in ((clip.audio, ""), (clip.video, ""), landmarks):  # the film times given landmarks, too
         facts += [_file_digest(file) if file else "", entry]
     facts += [PICTURES_VERSION] if uses_picture(clip, config) else []
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]

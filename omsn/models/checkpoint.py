@@ -113,7 +113,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         config = from_dict(Config, described["config"])
         labels = LabelSet(tuple(described["labels"]))
         audio, video = tuple(described["audio_columns"]), tuple(described["video_columns"])
-        speakers, facts = tuple(described["speakers"]), described["facts"]
+        speakers, facts = tuple(described["speakers"]), dict(described["facts"])
         temperature, n_networks = _temperature_of(described), described["networks"]
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{folder / CONFIG_NAME}: does not fit this version of OMSN: {error}") from error
@@ -133,6 +133,14 @@ def load_checkpoint(folder: Path) -> Checkpoint:
             f"{folder / WEIGHTS_NAME}: weights of another network than {CONFIG_NAME}: {error}"
         ) from error
     statistics = {name: tensor.numpy() for name, tensor in _part(tensors, _STATISTICS).items()}
+    found_shapes = {name: values.shape for name, values in statistics.items()}
+    shapes = {
+        f"{name}.{kind}": (len(of),) for name, of in (("audio", audio), ("video", video)) for kind in ("mean", "std")
+    }
+    if found_shapes != shapes:
+        raise CheckpointError(
+            f"{folder / WEIGHTS_NAME}: statistics of shapes {found_shapes}, {CONFIG_NAME} asks for {shapes}; {_REMEDY}"
+        )
     ready = tuple(network.eval() for network in networks)
     return Checkpoint(ready, config, labels, audio, video, statistics, speakers, facts, temperature)
 

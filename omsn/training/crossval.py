@@ -6,18 +6,17 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
 from omsn.data.dataset import FeatureSet, load_features
 from omsn.data.prepare import INDEX_NAME, MANIFEST_NAME
-from omsn.errors import InputError
+from omsn.errors import InputError, TrainingError
 from omsn.files import replace_file
 from omsn.models.checkpoint import load_checkpoint
 from omsn.training.loop import fit, predict_probabilities
@@ -29,6 +28,7 @@ from omsn.training.run_folder import WallClock, claim, describe_run, join_histor
 from omsn.training.start import load_start
 from omsn.training.summary import compare, headline_only, summarise
 from omsn.training.temperature import calibrate
+from omsn.workers import run_tasks
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +62,7 @@ def cross_validate(
         CheckpointError: the checkpoint to start from is damaged, or of another network or other features.
         ConfigError: ``run`` holds a run with other settings or data.
         InputError: the protocol does not fit the corpus, or a file of an earlier start is damaged.
+        TrainingError: a loss is not finite, or a fold's process was killed; what was finished is kept.
     """
     clock = WallClock(run)
     features = _features(plan.cache)
@@ -95,17 +96,22 @@ def cross_validate(
 
 def _run_all(plan: Plan, rounds: Sequence[Round], run: Path, jobs: int) -> Iterator[tuple[str, float]]:
     """(name, seconds) of each round as it ends."""
-    tasks = (delayed(_run_round)(plan, one, run / "folds" / one.folder_name) for one in rounds)
-    ended: Iterator[tuple[str, float]] = Parallel(n_jobs=jobs, return_as="generator_unordered")(tasks)
-    return ended
+    work = partial(_run_round, plan, folds=run / "folds")
+    for number, ended in run_tasks(work, rounds, jobs=jobs):
+        if ended is None:
+            raise TrainingError(
+                f"{run}: {rounds[number].folder_name} killed its process, often for want of memory; "
+                "what was finished is kept. Run the same command again with fewer jobs to go on"
+            )
+        yield ended
 
 
-def _run_round(plan: Plan, one: Round, folder: Path) -> tuple[str, float]:
+def _run_round(plan: Plan, one: Round, *, folds: Path) -> tuple[str, float]:
     """Train on one fold and write its predictions; nothing to do where they are there already."""
+    folder = folds / one.folder_name
     done = folder / ROUND_NAME
     if done.exists():
-        facts = json.loads(done.read_text(encoding="utf-8"))
-        return one.folder_name, float(facts["seconds"])
+        return one.folder_name, _facts_of(done)[0]
     torch.set_num_threads(1)
     started = time.monotonic()
     features = _features(plan.cache)
@@ -113,7 +119,7 @@ def _run_round(plan: Plan, one: Round, folder: Path) -> tuple[str, float]:
     probabilities: NDArray[np.floating]
     parameters: int | None
     if plan.model == "svm":
-        probabilities, parameters = svm_round(features, one.fold, plan.config.training, one.seed), None
+        probabilities, parameters = svm_round(features, one.fold, plan.config.training), None
     else:
         probabilities, parameters = _network_round(plan, features, one, folder)
     write_predictions(out_of_fold(features, one.fold, one.seed, probabilities), folder / "predictions.csv")
@@ -149,16 +155,23 @@ def _baseline(plan: Plan, features: FeatureSet, rounds: Sequence[Round], ours: O
     """The SVM on the same folds, with the paired difference; None where a fold has too few clips for it."""
     settings = plan.config.training
     try:
-        answers = [svm_round(features, one.fold, settings, one.seed) for one in rounds]
+        said = {fold: svm_round(features, fold, settings) for fold in dict.fromkeys(one.fold for one in rounds)}
     except InputError as error:
         logger.warning("no baseline beside the network: %s", error)
         return None
-    theirs = join([out_of_fold(features, one.fold, one.seed, said) for one, said in zip(rounds, answers, strict=True)])
+    theirs = join([out_of_fold(features, one.fold, one.seed, said[one.fold]) for one in rounds])
     scores = headline_only(summarise(theirs, features.labels))
     return {"name": "svm", "scores": scores, "difference": compare(ours, theirs)}
 
 
 def _parameters(folders: Sequence[Path]) -> int | None:
-    facts = json.loads((folders[0] / ROUND_NAME).read_text(encoding="utf-8"))
-    parameters: int | None = facts["parameters"]
-    return parameters
+    return _facts_of(folders[0] / ROUND_NAME)[1]
+
+
+def _facts_of(done: Path) -> tuple[float, int | None]:
+    """How many seconds a finished round took, and the number of its network's parameters."""
+    try:
+        facts = json.loads(done.read_text(encoding="utf-8"))
+        return float(facts["seconds"]), None if facts["parameters"] is None else int(facts["parameters"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{done}: damaged ({error!r}); delete the folder {done.parent} to train it again") from error

@@ -30,6 +30,8 @@ def evaluate_checkpoint(
 ) -> tuple[dict[str, Any], OutOfFold]:
     """Score a checkpoint on every clip of a cache, its probabilities scaled by its temperature.
 
+    A cache may lack emotions that the checkpoint names: they can be answered there, wrongly.
+
     A checkpoint knows its speakers by name and corpus. Where a cache has the same names under another corpus, the
     statistics of their features tell whether these are all the very recordings that trained it. Where they are not,
     the names are told as a possible leak.
@@ -44,7 +46,7 @@ def evaluate_checkpoint(
         The metrics, ready for JSON, and the prediction for each clip.
 
     Raises:
-        CheckpointError: the checkpoint is damaged, or of other labels or features than the cache.
+        CheckpointError: the checkpoint is damaged, of other features than the cache, or does not name an emotion of it.
         LeakError: a speaker of the cache trained the checkpoint, under the same corpus or another name of it.
         CacheError: the cache cannot be read.
     """
@@ -62,7 +64,7 @@ def evaluate_checkpoint(
     part = pad(samples, targets_of(features.samples, trained.labels), training.modality)
     probabilities = tempered(predict_probabilities(trained.networks, part, training).numpy(), trained.temperature)
     everything = Fold("all", (), (), tuple(range(len(features.samples))))
-    predictions = out_of_fold(features, everything, 0, probabilities)
+    predictions = out_of_fold(replace(features, labels=trained.labels), everything, 0, probabilities)
     facts = {
         "checkpoint": str(checkpoint),
         "cache": str(cache),
@@ -85,10 +87,11 @@ def _standardised(trained: Checkpoint, features: FeatureSet, mode: Normalisation
 
 
 def _check_fit(trained: Checkpoint, features: FeatureSet, cache: Path) -> None:
-    if features.labels != trained.labels:
+    unknown = sorted({clip.emotion for clip in features.clips} - set(trained.labels.names))
+    if unknown:
         raise CheckpointError(
-            f"{cache}: emotions {', '.join(features.labels.names)}; "
-            f"the checkpoint names {', '.join(trained.labels.names)}. Rename the emotions or train on this corpus"
+            f"{cache}: emotions {', '.join(unknown)}; the checkpoint names {', '.join(trained.labels.names)}. "
+            "Rename the emotions, leave those clips out, or train on this corpus"
         )
     sample = features.samples[0].sample
     check_columns(trained, sample.audio.columns, sample.video.columns)

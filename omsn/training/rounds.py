@@ -46,11 +46,11 @@ def count_parameters(network: Network) -> int:
     return sum(weight.numel() for weight in network.parameters())
 
 
-def svm_round(features: FeatureSet, fold: Fold, config: TrainingConfig, seed: int) -> NDArray[np.float64]:
+def svm_round(features: FeatureSet, fold: Fold, config: TrainingConfig) -> NDArray[np.float64]:
     """Probabilities of the test part by the SVM, which also learns from the validation part: it needs none."""
     learned, tested = features.at((*fold.train, *fold.validation)), features.at(fold.test)
     targets = np.array(targets_of(learned, features.labels))
-    model = fit_svm(part_statistics(learned, config), targets, seed)
+    model = fit_svm(part_statistics(learned, config), targets)
     return svm_probabilities(model, part_statistics(tested, config), len(features.labels))
 
 

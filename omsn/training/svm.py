@@ -35,8 +35,8 @@ def _statistics(stream: Stream) -> Floats:
     return np.concatenate(rows).astype(np.float32)
 
 
-def fit_svm(statistics: Floats, targets: NDArray[np.int64], seed: int) -> Pipeline:
-    """A radial SVM with probabilities calibrated inside its training part.
+def fit_svm(statistics: Floats, targets: NDArray[np.int64]) -> Pipeline:
+    """A radial SVM with probabilities calibrated inside its training part; no luck is in it.
 
     Raises:
         InputError: fewer than two classes, or fewer than two clips of one of them.
@@ -48,7 +48,7 @@ def fit_svm(statistics: Floats, targets: NDArray[np.int64], seed: int) -> Pipeli
         rare = classes[counts.argmin()]
         raise InputError(f"SVM: class {rare} has {counts.min()} clip to learn from, expected at least 2 of each")
     n_splits = min(MAX_SPLITS, int(counts.min()))
-    classifier = CalibratedClassifierCV(SVC(C=COST, random_state=seed), ensemble=False, cv=n_splits)
+    classifier = CalibratedClassifierCV(SVC(C=COST), ensemble=False, cv=n_splits)
     return make_pipeline(StandardScaler(), classifier).fit(statistics, targets)
 
 

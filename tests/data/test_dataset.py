@@ -134,3 +134,12 @@ def test_copies_hold_the_same_and_what_never_changes_counts_for_nothing(tmp_path
     assert {name for name, _ in of[one.clip]} == {"sound", "face"}
     assert not set(of[one.clip]) & set(of[other.clip])
     assert {name for name, _ in of["still"]} == {"face"}
+
+
+def test_a_stream_that_never_changes_is_no_copy_of_another(tmp_path: Path) -> None:
+    features = load_features(prepare(write_clips(tmp_path / "corpus", 2), tmp_path / "cache", CONFIG).cache)
+    still = [
+        replace(one, sample=replace(one.sample, audio=replace(one.sample.audio, values=one.sample.audio.values * 0)))
+        for one in features.samples
+    ]
+    assert [[name for name, _ in held] for held in replace(features, samples=tuple(still)).contents] == [["face"]] * 2

@@ -21,12 +21,14 @@ from joblib.externals.loky import get_reusable_executor
 from made_clips import RATE_HZ, contents, voice, write_clip, write_clips
 
 from omsn.config import AudioFeatures, PipelineConfig
+from omsn.data.corpora import Skipped
 from omsn.data.dataset import load_features
 from omsn.data.manifest import read_manifest
 from omsn.data.prepare import ENTRIES_FOLDER, INDEX_NAME, MANIFEST_NAME, prepare
 from omsn.errors import CacheError, InputError
 from omsn.features.cache import entry_key, read_entry
-from omsn.types import Clip
+from omsn.pipeline import make_sample
+from omsn.types import Clip, Sample
 
 CONFIG = PipelineConfig()
 
@@ -194,6 +196,20 @@ def test_clips_that_cannot_be_used_are_left_out_with_the_reason(clips: list[Clip
     for skip in prepared.skipped:
         assert re.search(bad[skip.path][1], skip.reason), skip
     assert load_features(prepared.cache).clips == (clips[0], clips[1])
+
+
+def test_a_clip_that_breaks_the_decoders_costs_no_other(
+    clips: list[Clip], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fragile(clip: Clip, config: PipelineConfig) -> Sample:
+        if clip is clips[0]:
+            raise RuntimeError("no such codec")
+        return make_sample(clip, config)
+
+    monkeypatch.setattr("omsn.data.prepare.make_sample", fragile)
+    prepared = prepare(clips[:2], tmp_path / "cache", CONFIG)
+    assert prepared.skipped == (Skipped(clips[0].clip, "RuntimeError: no such codec"),)
+    assert prepared.clips == (clips[1],)
 
 
 def test_a_clip_with_one_usable_modality_is_kept(tmp_path: Path) -> None:

@@ -275,3 +275,29 @@ def test_eyes_that_coincide_give_no_nan() -> None:
     face[36:48] = 100
     stream = geometry_stream(still_track(5, face), CONFIG)
     assert np.isfinite(stream.values).all()
+
+
+def test_the_zero_of_changes_is_the_median_of_the_first_frames() -> None:
+    stream = geometry_stream(moving_track(48, 60.0, n_frames=61), CONFIG)
+    first = round(BASELINE_S * CONFIG.rate_hz)
+    for name, change in (("position_y48", "displacement_y48"), ("mouth_width", "mouth_width_change")):
+        values = column(stream, name)
+        assert np.ptp(values) > 0.05
+        np.testing.assert_allclose(column(stream, change), values - np.median(values[:first]), atol=1e-5)
+
+
+def test_a_grid_time_is_the_mean_over_its_step() -> None:
+    still = still_track(61)
+    points = still.points.copy()
+    points[1::2, 48, 1] += 12  # up and down from one frame to the next, twice as fast as the grid
+    stream = geometry_stream(LandmarkTrack(points, still.mask, still.times_s), CONFIG)
+    moved = column(stream, "position_y48") - column(geometry_stream(still, CONFIG), "position_y48")
+    np.testing.assert_allclose(moved[1:-1], 6 / EYES_APART, atol=1e-5)
+
+
+def test_an_end_beside_a_gap_has_no_velocity() -> None:
+    stream = geometry_stream(without(moving_track(48, 60.0), slice(10, 30)), CONFIG)
+    assert stream.mask[[-2, -1]].tolist() == [False, True]
+    velocity = column(stream, "velocity_y48")
+    assert velocity[1] > 0.5
+    assert velocity[-1] == 0

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from mutated_files import mutate
 from numpy.typing import DTypeLike, NDArray
 
 from omsn.errors import MediaError
@@ -140,3 +141,17 @@ def test_ravdess_entry() -> None:
 )
 def test_split_reference(reference: str, parts: tuple[str, str]) -> None:
     assert split_reference(reference) == parts
+
+
+@pytest.mark.parametrize("suffix", ["npy", "npz"])
+def test_damaged_files_are_read_or_refused(tmp_path: Path, suffix: str) -> None:
+    whole, damaged = tmp_path / f"whole.{suffix}", tmp_path / f"damaged.{suffix}"
+    np.save(whole, _points(2)) if suffix == "npy" else np.savez_compressed(whole, face=_points(2))
+    content, rng, refused = whole.read_bytes(), np.random.default_rng(0), 0
+    for _ in range(1000):
+        damaged.write_bytes(mutate(content, rng))
+        try:
+            read_landmarks(str(damaged), RATE)
+        except MediaError:
+            refused += 1
+    assert refused > 300

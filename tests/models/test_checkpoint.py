@@ -29,6 +29,7 @@ from omsn.models.checkpoint import (
     save_checkpoint,
     shipped_checkpoint,
 )
+from omsn.types import Floats
 from omsn.version import __version__
 from omsn.weights import shipped_folder
 
@@ -45,6 +46,8 @@ def made_up() -> Checkpoint:
         video_columns=VIDEO,
         statistics={
             "audio.mean": np.linspace(-1, 1, 5, dtype=np.float32),
+            "audio.std": np.linspace(1, 2, 5, dtype=np.float32),
+            "video.mean": np.zeros(4, np.float32),
             "video.std": np.full(4, np.pi, np.float32),
         },
         speakers=("1", "Åsa"),
@@ -143,10 +146,19 @@ def test_a_checkpoint_describes_itself() -> None:
     assert told["parameters"] == sum(weight.numel() for weight in made_up().networks[0].parameters())
 
 
-def test_a_checkpoint_without_statistics_or_speakers(tmp_path: Path) -> None:
-    save_checkpoint(tmp_path, replace(made_up(), statistics={}, speakers=(), facts={}))
+def test_a_checkpoint_without_speakers_or_facts(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path, replace(made_up(), speakers=(), facts={}))
     loaded = load_checkpoint(tmp_path)
-    assert (dict(loaded.statistics), loaded.speakers, dict(loaded.facts)) == ({}, (), {})
+    assert (loaded.speakers, dict(loaded.facts)) == ((), {})
+
+
+@pytest.mark.parametrize("lost", [{}, {"video.std": np.ones(5, np.float32)}, {"voice.std": np.ones(5, np.float32)}])
+def test_statistics_that_do_not_fit_the_columns(tmp_path: Path, lost: dict[str, Floats]) -> None:
+    whole = dict(made_up().statistics)
+    del whole["video.std"]
+    save_checkpoint(tmp_path, replace(made_up(), statistics=whole | lost))
+    with pytest.raises(CheckpointError, match=r"weights\.safetensors: statistics of shapes .* config\.json asks for"):
+        load_checkpoint(tmp_path)
 
 
 @pytest.mark.parametrize("first_bytes", [b"\x80\x02", b"\x80\x04", b"\x80\x05", b"PK"])

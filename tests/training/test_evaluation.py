@@ -13,13 +13,14 @@ from omsn.config import Normalisation
 from omsn.data.dataset import load_features
 from omsn.data.padded import pad
 from omsn.errors import CheckpointError, LeakError
-from omsn.features.normalise import SampleStatistics, leave_out
+from omsn.features.normalise import SampleStatistics, Statistics, leave_out
 from omsn.labels import LabelSet
 from omsn.models.checkpoint import Checkpoint, save_checkpoint
 from omsn.training.calibration import tempered
 from omsn.training.evaluation import evaluate_checkpoint
 from omsn.training.loop import predict_probabilities
 from omsn.training.parts import normalised, targets_of
+from omsn.types import LabelledSample, Stream
 
 TRAINED_ON = SampleStatistics.of([one.sample for one in samples(("9",))])
 
@@ -106,6 +107,23 @@ def test_the_same_recordings_under_another_name_are_refused(tmp_path: Path) -> N
     assert metrics["speakers_of_the_same_name"] == []
 
 
+def test_recordings_of_the_same_mean_but_another_spread_are_no_copies(tmp_path: Path) -> None:
+    mean = SampleStatistics.of([one.sample for one in samples(("1", "3"))])
+
+    def wider(stream: Stream, middle: Statistics) -> Stream:
+        return replace(stream, values=(middle.mean + 2 * (stream.values - middle.mean)).astype(np.float32))
+
+    made = [
+        LabelledSample(
+            replace(one.sample, audio=wider(one.sample.audio, mean.audio), video=wider(one.sample.video, mean.video)),
+            replace(one.clip, corpus="copy"),
+        )
+        for one in samples(("1", "3"))
+    ]
+    metrics, _ = evaluate_checkpoint(trained_on(tmp_path / "checkpoint", "1", "3"), write_cache(tmp_path / "c", made))
+    assert (metrics["speakers_that_trained_it"], metrics["speakers_of_the_same_name"]) == ([], ["1", "3"])
+
+
 def test_so_are_they_in_another_order_beside_the_first_copy(tmp_path: Path) -> None:
     both = [*samples(("4", "3", "2", "1"))]
     both += [replace(one, clip=replace(one.clip, corpus="copy", clip=f"copy-{one.clip.clip}")) for one in samples()]
@@ -145,8 +163,20 @@ def test_speakers_without_a_name_are_refused_with_the_very_recordings_that_train
 
 def test_other_emotions_are_refused(cache: Path, tmp_path: Path) -> None:
     folder = write(tmp_path, labels=LabelSet(("bored", "glad", "wild")))
-    with pytest.raises(CheckpointError, match="emotions bored, glad, sad; the checkpoint names bored, glad, wild"):
+    with pytest.raises(CheckpointError, match=r"emotions sad; the checkpoint names bored, glad, wild\. Rename"):
         evaluate_checkpoint(folder, cache)
+
+
+def test_a_corpus_may_lack_an_emotion_that_the_checkpoint_names(cache: Path, tmp_path: Path) -> None:
+    made = tuple(one for one in samples() if one.clip.emotion != LABELS.names[1])
+    fewer = write_cache(tmp_path / "fewer", made)
+    metrics, answers = evaluate_checkpoint(write(tmp_path / "checkpoint"), fewer)
+    _, of_all = evaluate_checkpoint(tmp_path / "checkpoint", cache)
+    assert answers.labels == LABELS
+    assert set(answers.truth) == {0, 2}
+    np.testing.assert_allclose(answers.probabilities, of_all.probabilities[of_all.truth != 1], atol=1e-6)
+    war = (answers.probabilities.argmax(axis=1) == answers.truth).mean()
+    assert metrics["scores"]["war"]["pooled"] == pytest.approx(war)
 
 
 def test_other_preparation_is_refused(cache: Path, tmp_path: Path) -> None:
