@@ -13,7 +13,7 @@ setup: $(SETUP)  ## make .venv, install the package and fetch the face models
 $(SETUP): pyproject.toml constraints.txt scripts/fetch_face_models.py scripts/fetch_elan_schema.py
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --config-settings editable_mode=compat --editable '.[dev]'
 	$(BIN)/python scripts/fetch_face_models.py
 	$(BIN)/python scripts/fetch_elan_schema.py
 	touch $(SETUP)

@@ -180,8 +180,9 @@ def evaluate(
     from omsn.training.evaluation import evaluate_checkpoint
     from omsn.training.out_of_fold import write_predictions
 
+    trained = options.checkpoint_of(checkpoint)
     metrics, answers = evaluate_checkpoint(
-        checkpoint, cache, normalisation=normalise.value if normalise else None, allow_leaks=allow_leaks
+        trained, cache, normalisation=normalise.value if normalise else None, allow_leaks=allow_leaks
     )
     terminal.print_metrics(metrics, None, as_json)
     for leak in metrics["leaks"]:
@@ -225,9 +226,8 @@ def predict(
     with profiling() if profile else nullcontext() as measured, terminal.progress("files", found) as step:
         with timed("load libraries"):
             from omsn.batch import Model, predict_batch
-            from omsn.models.checkpoint import shipped_checkpoint
         output = options.output_of(out_, formats, overlay=overlay, plot=plot, resume=resume)
-        trained = checkpoint or shipped_checkpoint()
+        trained = options.checkpoint_of(checkpoint)
         model = Model.of(trained, normalise.value if normalise else None, enrol or (), baseline)
         batch = predict_batch(files, model, output, jobs=jobs, backend=backend.value if backend else None, on_step=step)
     if as_json:
@@ -315,9 +315,9 @@ def info(
 
     Example: omsn info runs/model/checkpoint
     """
-    from omsn.models.checkpoint import describe, load_checkpoint, shipped_checkpoint
+    from omsn.models.checkpoint import describe, load_checkpoint
 
-    facts = describe(load_checkpoint(checkpoint or shipped_checkpoint()))
+    facts = describe(load_checkpoint(options.checkpoint_of(checkpoint)))
     if as_json:
         terminal.print_json(facts)
     else:

@@ -38,12 +38,12 @@ RAVDESS_EMOTIONS = LabelSet(("neutral", "calm", "happy", "sad", "angry", "fearfu
 
 
 def label_set_for(emotions: Iterable[str]) -> LabelSet:
-    """The RAVDESS order when it covers all the emotions given, otherwise the given ones in alphabetical order.
+    """The emotions given, in RAVDESS's order where all are of its eight, otherwise in alphabetical order.
 
     Raises:
         InputError: no emotion is given.
     """
     found = set(emotions)
-    if found and found <= set(RAVDESS_EMOTIONS.names):
-        return RAVDESS_EMOTIONS
+    if found <= set(RAVDESS_EMOTIONS.names):
+        return LabelSet(tuple(name for name in RAVDESS_EMOTIONS.names if name in found))
     return LabelSet(tuple(sorted(found)))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 SHIPPED = Path("default")
-"""What ``--start-from`` takes for the package's own weights."""
+"""The name of the package's own weights wherever a checkpoint is asked for."""
 
 
 class CorpusName(StrEnum):
@@ -92,7 +92,7 @@ KeepFaces = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Out = Annotated[Path, typer.Option("--out", help="Folder to write.")]
 Cache = Annotated[Path, typer.Argument(help="Folder that omsn prepare wrote.")]
-CheckpointPath = Annotated[Path, typer.Argument(help="Folder that omsn train wrote (RUN/checkpoint).")]
+CheckpointPath = Annotated[Path, typer.Argument(help="RUN/checkpoint that omsn train wrote, or default.")]
 CheckpointOption = Annotated[
     Path | None,
     typer.Option("--checkpoint", help="Folder that omsn train wrote; where not given, the package's own weights."),
@@ -178,6 +178,17 @@ def with_options(
     return [*(settings or ()), *(f"training.{name}={value}" for name, value in own.items() if value is not None)]
 
 
+def checkpoint_of(given: Path | None) -> Path:
+    """The folder of a checkpoint; the package's own where it is ``default``, or where none is given.
+
+    Raises:
+        CheckpointError: the package's own is meant, and this build carries none.
+    """
+    from omsn.models.checkpoint import shipped_checkpoint
+
+    return shipped_checkpoint() if given in {None, SHIPPED} else given
+
+
 def plan_of(
     cache: Path,
     protocol: str,
@@ -195,11 +206,10 @@ def plan_of(
         CheckpointError: ``start_from`` is ``default``, and this build of the package carries no weights.
         ConfigError: the recipe, a setting or a seed is wrong.
     """
-    from omsn.models.checkpoint import shipped_checkpoint
     from omsn.recipes import load_config
     from omsn.training.plan import Plan
 
-    start = shipped_checkpoint() if start_from == SHIPPED else start_from
+    start = None if start_from is None else checkpoint_of(start_from)
     config = load_config(recipe, settings)
     return Plan(cache, protocol, parse_seeds(seeds), model.value, config, recipe, allow_leaks, start)
 

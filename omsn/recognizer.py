@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 from omsn.config import Normalisation
 from omsn.data.padded import pad_batch
@@ -37,7 +38,7 @@ class Recognizer:
         self,
         checkpoint: str | Path | None = None,
         normalisation: Normalisation | None = None,
-        enrolment: Sequence[str | Path] | Enrolment = (),
+        enrolment: str | Path | Sequence[str | Path] | Enrolment = (),
         baseline: str | Path | None = None,
         *,
         decoder_threads: int = 2,
@@ -48,9 +49,9 @@ class Recognizer:
             checkpoint: folder that ``omsn train`` wrote; None takes the weights that the package carries.
             normalisation: ``enrolled`` standardises by the frames of the enrolment and of the file so far, ``none`` by
                 the training part; None takes the checkpoint's mode, and any other is logged as a warning.
-            enrolment: files of the person in all files to come, of many emotions and no known one. Without them,
-                ``enrolled`` has nothing but each file itself. Or the ``enrolment`` of another recognizer with the same
-                checkpoint and mode, which need not read the files again.
+            enrolment: a file or files of the person in all files to come, of many emotions and no known one. Without
+                them, ``enrolled`` has nothing but each file itself. Or the ``enrolment`` of another recognizer with the
+                same checkpoint and mode, which need not read the files again.
             baseline: a clip of the same person, neutral throughout. The main face's displacements, and the changes of
                 its distances and angles, are measured from what it shows there, instead of from the start or the usual
                 look of the face in each file. ``enrolled`` takes it as one more file of the enrolment, voice and face.
@@ -63,8 +64,13 @@ class Recognizer:
             CheckpointError: it is missing, damaged, or does not fit this version of OMSN; or none is named, and this
                 build of the package carries none.
             MediaError: a file of the enrolment, or the baseline, cannot be read.
-            InputError: one has neither sound nor a face, or the mode has no use for an enrolment or a neutral voice.
+            InputError: one has neither sound nor a face, or the mode has no use for an enrolment or a neutral voice; or
+                the mode is unknown, or the threads are no whole number above 0.
         """
+        if normalisation not in (None, *get_args(Normalisation)):
+            raise InputError(f"normalisation: got {normalisation!r}, expected none or enrolled")
+        if not isinstance(decoder_threads, int) or decoder_threads < 1:
+            raise InputError(f"decoder_threads: got {decoder_threads!r}, expected a whole number of at least 1")
         with timed("load model"):
             self._trained = load_checkpoint(shipped_checkpoint() if checkpoint is None else Path(checkpoint))
         self._pipeline = self._trained.config.pipeline
@@ -74,7 +80,8 @@ class Recognizer:
         self._statistics = SampleStatistics.from_arrays(self._trained.statistics)
         self._normalisation = mode_for(self._trained, normalisation)
         given = enrolment if isinstance(enrolment, Enrolment) else None
-        files = [] if isinstance(enrolment, Enrolment) else list(enrolment)
+        listed = [enrolment] if isinstance(enrolment, str | Path) else enrolment
+        files = [] if isinstance(listed, Enrolment) else list(listed)
         self._known = given or Enrolment(SampleSums.none(*map(len, columns)))
         if (files or self._known.files) and self._normalisation != "enrolled":
             raise InputError(

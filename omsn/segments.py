@@ -4,7 +4,7 @@ Windows overlap, so that every moment is seen with what comes before and after i
 numbers, and the table, JSON and CSV list the windows as they are. A player shows one answer at a time, ELAN refuses
 annotations that overlap within a tier, and a reader wants to know when an emotion begins and ends: for those, each
 stretch between two edges of windows gets the mean of the windows that cover it, and neighbours of one emotion become
-one segment.
+one segment, unless the face begins or ends to speak between them.
 """
 
 from __future__ import annotations
@@ -65,6 +65,16 @@ class Stretch:
         """Place of the most probable label."""
         return max(range(len(self.probabilities)), key=self.probabilities.__getitem__)
 
+    @property
+    def speaks(self) -> bool:
+        """Most of its windows say that the face is the one that speaks."""
+        return self.speaking > 0.5
+
+    @property
+    def says(self) -> tuple[int, bool]:
+        """What neighbours must have alike to be one segment."""
+        return self.best, self.speaks
+
 
 @dataclass(frozen=True)
 class Segment:
@@ -76,7 +86,7 @@ class Segment:
         track: number of the face.
         emotion: the most probable label throughout.
         probability: its mean probability, 0 to 1.
-        speaking: for more than half of it, this is the face that speaks; only where there are several.
+        speaking: by most windows over each moment of it, this face is the one that speaks; never where it is alone.
     """
 
     start_ms: int
@@ -100,8 +110,9 @@ class Segment:
 def segments(windows: Sequence[Answer], names: Sequence[str]) -> tuple[Segment, ...]:
     """All segments, by start and track.
 
-    Those of one track neither overlap nor are empty, and neighbours that touch differ in their emotion. Together they
-    cover what the track's windows cover from time 0 on; a window of less than a millisecond gets one.
+    Those of one track neither overlap nor are empty, and neighbours that touch differ in their emotion or in whether
+    the face speaks. Together they cover what the track's windows cover from time 0 on; a window of less than a
+    millisecond gets one.
 
     Args:
         windows: of one file, in any order.
@@ -152,7 +163,7 @@ def _together(start_ms: int, end_ms: int, covering: Sequence[Answer]) -> Stretch
 def _segments_of_track(windows: Sequence[Answer], track: int, names: Sequence[str]) -> Iterator[Segment]:
     run: list[Stretch] = []
     for stretch in stretches(windows, track):
-        if run and (run[-1].end_ms != stretch.start_ms or run[-1].best != stretch.best):
+        if run and not (run[-1].end_ms == stretch.start_ms and run[-1].says == stretch.says):
             yield _joined(run, track, names)
             run = []
         run.append(stretch)
@@ -161,11 +172,10 @@ def _segments_of_track(windows: Sequence[Answer], track: int, names: Sequence[st
 
 
 def _joined(run: Sequence[Stretch], track: int, names: Sequence[str]) -> Segment:
-    """Neighbours of one emotion; means are over time."""
+    """Neighbours that say the same; the mean is over time."""
     best, weights_ms = run[0].best, [stretch.length_ms for stretch in run]
     probability = _mean([stretch.probabilities[best] for stretch in run], weights_ms)
-    speaking = _mean([stretch.speaking for stretch in run], weights_ms) > 0.5
-    return Segment(run[0].start_ms, run[-1].end_ms, track, names[best], probability, speaking)
+    return Segment(run[0].start_ms, run[-1].end_ms, track, names[best], probability, run[0].speaks)
 
 
 def _mean(values: Sequence[float], weights_ms: Sequence[int]) -> float:

@@ -173,6 +173,8 @@ def print_training(metrics: Mapping[str, Any], page: Path | None, checkpoint: Pa
 
 def print_scores(metrics: Mapping[str, Any], page: Path | None) -> None:
     """The headline metrics with their intervals, the baseline beside them."""
+    from omsn.report.run import what_intervals_lack
+
     scores, baseline = metrics["scores"], metrics.get("baseline")
     columns = ["metric", "value", "95% interval", *(["SVM baseline"] if baseline else [])]
     table = Table(*columns, title=_what_was_run(metrics), title_justify="left")
@@ -183,6 +185,8 @@ def print_scores(metrics: Mapping[str, Any], page: Path | None) -> None:
     if metrics.get("calibrated"):
         table.add_row("the same, temperature-scaled", _number(metrics["calibrated"]["after"]["ece"]["pooled"]), "-")
     _print_table(table)
+    if narrow := what_intervals_lack(scores["interval_over"], scores["speakers"]):
+        err.print(f"[yellow]note:[/yellow] {narrow}", highlight=False)
     for leak in metrics.get("protocol", {}).get("leaks", ()):
         err.print(f"[yellow]leak:[/yellow] {shown(leak)}", highlight=False)
     if page is not None:

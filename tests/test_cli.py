@@ -139,7 +139,7 @@ def test_tune_leaves_a_recipe_and_a_report_and_goes_on(cache: Path, tmp_path: Pa
 def test_train_leaves_a_checkpoint_that_info_describes(run: Path) -> None:
     told = json.loads(omsn("info", run / "checkpoint", "--json"))
     assert told["labels"][0] == "neutral"
-    assert len(told["trained on speakers"]) == 2
+    assert len(told["trained_on_speakers"]) == 2
     assert "parameters" in omsn("info", run / "checkpoint")
     assert (run / "report.html").exists()
 

@@ -60,3 +60,9 @@ def test_prepare_leaves_the_recordings_and_their_manifest_as_they_are(tmp_path: 
         omsn("prepare", films, "--out", mine.parent, "--recipe", "demo")
     assert [path.name for path in mine.parent.iterdir()] == ["manifest.csv"]
     assert not (films / "manifest.csv").exists()
+
+
+def test_default_is_the_name_of_the_package_s_own_weights_everywhere(tmp_path: Path) -> None:
+    assert omsn("info", "default", "--json") == omsn("info", "--json")
+    with pytest.raises(OmsnError, match="no finished feature cache here"):
+        omsn("evaluate", "default", tmp_path)

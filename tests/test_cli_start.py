@@ -27,7 +27,7 @@ def test_weights_of_one_corpus_are_adapted_to_another(tmp_path: Path) -> None:
     assert "from weights of old" in " ".join(told.split())
     omsn("train", new, "--out", tmp_path / "second", "--calibrate-by", tmp_path / "judged", *start)
     facts = json.loads(omsn("info", tmp_path / "second" / "checkpoint", "--json"))
-    assert facts["trained on speakers"] == ["1", "2", "3", "7", "8", "9"]
+    assert facts["trained_on_speakers"] == ["1", "2", "3", "7", "8", "9"]
     assert facts["started_from"]["corpus"] == ["old"]
     with pytest.raises(LeakError, match=r"3 speakers of .* trained .*: 7, 8, 9"):
         omsn("crossval", old, "--protocol", "loso", "--out", tmp_path / "leaking", *start)

@@ -40,8 +40,9 @@ def test_a_label_set_for_no_emotion_is_refused() -> None:
 @pytest.mark.parametrize(
     ("emotions", "expected"),
     [
-        (["sad"], RAVDESS_EMOTIONS.names),
+        (["sad"], ("sad",)),
         (RAVDESS_EMOTIONS.names[::-1], RAVDESS_EMOTIONS.names),
+        (["sad", "happy", "sad"], ("happy", "sad")),
         (["sad", "bored", "sad", "angry"], ("angry", "bored", "sad")),
         (["class_2", "class_1"], ("class_1", "class_2")),
     ],

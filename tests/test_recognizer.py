@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -347,3 +348,21 @@ def test_without_a_checkpoint_the_packages_own_answers(
 def test_the_package_has_no_other_names() -> None:
     with pytest.raises(AttributeError, match="no attribute 'Recogniser'"):
         _ = omsn.Recogniser
+
+
+def test_one_path_is_an_enrolment_too(enrolling: Path, films: Sequence[Path]) -> None:
+    alone, listed = (Recognizer(enrolling, enrolment=given) for given in (str(films[0]), [films[0]]))
+    assert alone.predict(films[1]) == listed.predict(films[1])
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"normalisation": "foo"}, "normalisation: got 'foo', expected none or enrolled"),
+        ({"decoder_threads": 0}, "decoder_threads: got 0, expected a whole number of at least 1"),
+        ({"decoder_threads": "2"}, "decoder_threads: got '2'"),
+    ],
+)
+def test_settings_that_there_are_not_are_refused(checkpoint: Path, given: dict[str, Any], told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        Recognizer(checkpoint, **given)

@@ -76,15 +76,19 @@ def test_tracks_do_not_cut_each_other_and_segments_come_in_order_of_time() -> No
 @pytest.mark.parametrize(
     ("spoken", "expected"),
     [
-        pytest.param([False, False], [False], id="never"),
-        pytest.param([True, True], [True], id="throughout"),
-        pytest.param([True, False], [False], id="for half of the time is not for more than half"),
-        pytest.param([False, True, True], [True], id="for more than half"),
+        pytest.param([False, False], [(0, 6, False)], id="never"),
+        pytest.param([True, True], [(0, 6, True)], id="throughout"),
+        pytest.param([True, False], [(0, 2, True), (2, 6, False)], id="half of the windows is not most of them"),
+        pytest.param([False, True, True], [(0, 4, False), (4, 8, True)], id="from some time on"),
+        pytest.param([True, False, True], [(0, 2, True), (2, 6, False), (6, 8, True)], id="in turns"),
     ],
 )
-def test_a_segment_is_of_the_one_that_speaks_for_more_than_half_of_it(spoken: list[bool], expected: list[bool]) -> None:
+def test_a_segment_ends_where_the_face_begins_or_ends_to_speak(
+    spoken: list[bool], expected: list[tuple[int, int, bool]]
+) -> None:
     windows = tuple(Window(2.0 * k, 2.0 * k + 4.0, (0.1, 0.9), (), 0, speaks) for k, speaks in enumerate(spoken))
-    assert [one.speaking for one in Prediction("a.mp4", LABELS, windows).segments()] == expected
+    found = Prediction("a.mp4", LABELS, windows).segments()
+    assert [(one.start_s, one.end_s, one.speaking) for one in found] == expected
 
 
 def test_the_share_of_windows_that_speak_in_each_stretch() -> None:
@@ -119,11 +123,11 @@ def test_the_mean_over_time_is_that_of_its_milliseconds(spans: list[tuple[int, i
 times_s = st.floats(-1.0, 500.0)
 
 
-@given(st.lists(st.tuples(times_s, times_s, st.floats(0, 1), st.integers(0, 2)), max_size=30))
+@given(st.lists(st.tuples(times_s, times_s, st.floats(0, 1), st.integers(0, 2), st.booleans()), max_size=30))
 def test_segments_cover_what_windows_cover_and_neither_overlap_nor_vanish(
-    windows: list[tuple[float, float, float, int]],
+    windows: list[tuple[float, float, float, int, bool]],
 ) -> None:
-    made = tuple(Window(min(a, b), max(a, b), (calm, 1 - calm), (), track) for a, b, calm, track in windows)
+    made = tuple(Window(min(a, b), max(a, b), (calm, 1 - calm), (), face, says) for a, b, calm, face, says in windows)
     found = Prediction("a.mp4", LABELS, made).segments()
     assert all(0 <= one.start_ms < one.end_ms for one in found)
     assert all(0.5 <= one.probability <= 1 for one in found)
@@ -134,4 +138,5 @@ def test_segments_cover_what_windows_cover_and_neither_overlap_nor_vanish(
         covered = {time for start, end in spans for time in (start, max(start, end - 1))}
         assert all(any(one.start_ms <= time < one.end_ms for one in mine) for time in covered)
         assert all(before.end_ms <= after.start_ms for before, after in pairwise(mine))
-        assert all(a.emotion != b.emotion for a, b in pairwise(mine) if a.end_ms == b.start_ms)
+        touching = [(a, b) for a, b in pairwise(mine) if a.end_ms == b.start_ms]
+        assert all((a.emotion, a.speaking) != (b.emotion, b.speaking) for a, b in touching)

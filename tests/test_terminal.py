@@ -167,6 +167,7 @@ def test_names_in_brackets_are_shown_as_they_are(capsys: pytest.CaptureFixture[s
     metrics = {"scores": made_up_metrics()["scores"], "protocol": {"name": "loso", "leaks": ["take[b]1"]}}
     print_scores(metrics | {"model": "svm", "normalisation": "none", "data": {"corpus": "[x]"}}, Path("[a]/r.html"))
     told, warned = capsys.readouterr()
+    assert "note: 4 speakers are few: the intervals are narrower than they should be" in warned
     for name in ("Ann [left], Bob [/right]", "recipe: run[1]/tuned.toml", "report: run[1]/", "report: [a]/r.html"):
         assert name in told
     assert "leak: take[b]1" in warned

@@ -59,6 +59,7 @@ def read_manifest(path: Path, labels: LabelSet | None = None, *, check_files: bo
     problems += _all_problems(rows, labels)
     if check_files:
         problems += [f"line {row.line}: {problem}" for row in rows for problem in _missing_files(row.values, folder)]
+        problems += _contradictions(rows)
     if not rows and not problems:
         problems.append("has no clips, only a header")
     _raise_if_any(path, problems)
@@ -103,12 +104,16 @@ def _parse(path: Path) -> tuple[list[str], list[_Row], list[str]]:
             reader = csv.reader(stream, strict=True)
             header = next(reader, [])
             for values in reader:
-                if len(values) == len(header):
+                if len(values) == len(header) and any(values):
                     rows.append(_Row(reader.line_num, dict(zip(header, values, strict=True))))
-                elif values:
+                elif any(values):
                     problems.append(f"line {reader.line_num}: got {len(values)} values, expected {len(header)}")
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ManifestError(f"{path}: cannot be read as a CSV in UTF-8: {error}") from error
+        advice = "; save it as CSV UTF-8" if isinstance(error, UnicodeDecodeError) else ""
+        raise ManifestError(f"{path}: cannot be read as a CSV in UTF-8: {error}{advice}") from error
+    for sign, name in ((";", "semicolons"), ("\t", "tabs")):
+        if len(header) == 1 and sign in header[0]:
+            raise ManifestError(f"{path}: its columns are separated by {name}; save it as CSV with commas, in UTF-8")
     return header, rows, problems
 
 
@@ -141,6 +146,19 @@ def _all_problems(rows: Sequence[_Row], labels: LabelSet | None) -> list[str]:
             found.append(f"unknown emotion {emotion!r}, expected one of {', '.join(labels.names)}")
         problems += [f"line {row.line}: {problem}" for problem in found]
     return problems
+
+
+def _contradictions(rows: Sequence[_Row]) -> Iterator[str]:
+    """Emotions that differ in nothing but capitals, and people with two sexes: slips that make groups of their own."""
+    spelt, sexes = dict[str, str](), dict[tuple[str, str], str]()
+    for row in rows:
+        emotion, speaker, sex = (row.values.get(name, "") for name in ("emotion", "speaker", "sex"))
+        first = spelt.setdefault(emotion.casefold(), emotion)
+        if first != emotion:
+            yield f"line {row.line}: emotion {emotion!r} is {first!r} elsewhere; write it one way"
+        known = sexes.setdefault((row.values.get("corpus", ""), speaker), sex) if speaker and sex else sex
+        if known != sex:
+            yield f"line {row.line}: speaker {speaker!r} is {sex!r} here and {known!r} elsewhere"
 
 
 def _text_problems(values: Mapping[str, str]) -> Iterator[str]:

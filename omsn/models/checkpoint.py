@@ -173,7 +173,7 @@ def describe(checkpoint: Checkpoint) -> dict[str, Any]:
     """What ``omsn info`` tells, ready for JSON."""
     return {
         "labels": list(checkpoint.labels.names),
-        "trained on speakers": list(checkpoint.speakers),
+        "trained_on_speakers": list(checkpoint.speakers),
         "networks": len(checkpoint.networks),
         "parameters": sum(weight.numel() for network in checkpoint.networks for weight in network.parameters()),
         "audio_columns": len(checkpoint.audio_columns),

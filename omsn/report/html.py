@@ -8,7 +8,7 @@ from pathlib import Path
 from omsn.report import tables
 from omsn.report.figures import draw_figures
 from omsn.report.page import write_page
-from omsn.report.run import RunMetrics, check_predictions, read_history, read_metrics
+from omsn.report.run import RunMetrics, check_predictions, read_history, read_metrics, what_intervals_lack
 
 _DESCRIPTIONS = {
     "scores": "WAR and UAR with their 95% intervals, against the baseline and chance",
@@ -49,6 +49,7 @@ def write_report(run_dir: Path) -> Path:
         scores=run.scores,
         given=tables.GIVEN,
         warnings=leak_warnings(run),
+        narrow=what_intervals_lack(run.scores.interval_over, run.scores.speakers),
         verdict=judge_baseline(run),
         published=tables.published_tables(run),
         tables={

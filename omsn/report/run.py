@@ -19,6 +19,9 @@ METRICS_FILE = "metrics.json"
 HISTORY_FILE = "history.csv"
 PREDICTIONS_FILE = "predictions.csv"
 
+FEW_SPEAKERS = 10
+"""A bootstrap over fewer is told to be too narrow: its 95% intervals cover clearly less."""
+
 
 class _Part(BaseModel):
     """Base of all parts; fields that a later version adds are ignored."""
@@ -120,6 +123,15 @@ class Scores(Headline):
     confusion: tuple[tuple[int, ...], ...]
     roc: tuple[RocCurve, ...]
     calibration: tuple[CalibrationBin, ...]
+
+
+def what_intervals_lack(over: str, speakers: int) -> str:
+    """Why intervals over ``speakers`` or ``clips`` are to be read with care, in words; nothing where they are not."""
+    if over == "clips":
+        return "fewer than two speakers are known, so that intervals are over clips: on new people the spread is wider"
+    if speakers < FEW_SPEAKERS:
+        return f"{speakers} speakers are few: the intervals are narrower than they should be, the more so the fewer"
+    return ""
 
 
 class Difference(_Part):

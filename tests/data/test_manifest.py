@@ -83,10 +83,39 @@ def test_header_problems_are_told_together(tmp_path: Path) -> None:
     ]
 
 
-def test_semicolons_are_told(tmp_path: Path) -> None:
-    problems = _problems(_manifest(tmp_path, "clip;speaker;emotion;audio\na;b;happy;a.wav\n"))
-    assert "unknown column 'clip;speaker;emotion;audio'" in problems[1]
-    assert "separated by commas" in problems[1]
+@pytest.mark.parametrize(("sign", "name"), [(";", "semicolons"), ("\t", "tabs")])
+def test_another_separator_is_the_one_thing_that_is_told(tmp_path: Path, sign: str, name: str) -> None:
+    text = (HEADER + "a,anna,sad,a.wav\n").replace(",", sign)
+    with pytest.raises(ManifestError, match=rf"csv: its columns are separated by {name}; save it as CSV with commas"):
+        read_manifest(_manifest(tmp_path, text, "a.wav"))
+
+
+def test_another_coding_is_told_with_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match=r"can't decode byte .*; save it as CSV UTF-8"):
+        read_manifest(_manifest(tmp_path, (HEADER + "a,Jürgen,sad,a.wav\n").encode("cp1252"), "a.wav"))
+
+
+def test_rows_without_anything_in_them_are_passed_over(tmp_path: Path) -> None:
+    path = _manifest(tmp_path, HEADER + ",,,\na,anna,sad,a.wav\n,,\n\n", "a.wav")
+    assert [clip.clip for clip in read_manifest(path)] == ["a"]
+
+
+def test_slips_that_would_make_groups_of_their_own(tmp_path: Path) -> None:
+    rows = (
+        "a,anna,Sad,a.wav,female",
+        "b,anna,sad,a.wav,F",
+        "c,ben,Sad,a.wav,male",
+        "d,ben,Sad,a.wav,",
+        "e,,Sad,a.wav,x",
+    )
+    path = _manifest(tmp_path, "clip,speaker,emotion,audio,sex\n" + "\n".join((*rows, "f,,Sad,a.wav,y")), "a.wav")
+    with pytest.raises(ManifestError) as caught:
+        read_manifest(path)
+    assert str(caught.value).split("\n  ")[1:] == [
+        "line 3: emotion 'sad' is 'Sad' elsewhere; write it one way",
+        "line 3: speaker 'anna' is 'F' here and 'female' elsewhere",
+    ]
+    assert len(read_manifest(path, check_files=False)) == 6
 
 
 @pytest.mark.parametrize(

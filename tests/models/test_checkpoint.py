@@ -139,7 +139,7 @@ def test_a_checkpoint_describes_itself() -> None:
     told = describe(made_up())
     assert json.loads(json.dumps(told))["config"]["network"]["fusion"]["kind"] == "mpdrf"
     assert told["labels"] == ["angry", "calm", "sad"]
-    assert told["trained on speakers"] == ["1", "Åsa"]
+    assert told["trained_on_speakers"] == ["1", "Åsa"]
     assert (told["audio_columns"], told["video_columns"], told["protocol"]) == (5, 4, "loso")
     assert told["config"]["training"]["epochs"] == 3
     assert told["temperature"] == 0.8

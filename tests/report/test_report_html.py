@@ -90,7 +90,7 @@ def test_page_of_an_svm_on_a_split_that_leaks(tmp_path: Path) -> None:
     assert page.index(LEAK) < page.index("<figure>")
     assert "Clips of one trial stand on both sides." in page
     assert "there are no epochs to draw" in page
-    assert "because fewer than two speakers are known" in page
+    assert "bootstrap over clips; fewer than two speakers are known, so that intervals are over clips: on new" in page
     assert "Compare only with other results obtained in this way" in page
     assert "earn its keep" not in page
     assert "after temperature scaling" not in page

@@ -6,7 +6,7 @@ import pytest
 from made_up_run import made_up_metrics, write_run
 
 from omsn.errors import InputError
-from omsn.report.run import check_predictions, parse_metrics, read_history, read_metrics
+from omsn.report.run import check_predictions, parse_metrics, read_history, read_metrics, what_intervals_lack
 
 
 def test_folder_without_metrics(tmp_path: Path) -> None:
@@ -145,3 +145,13 @@ def test_predictions_that_are_no_text(tmp_path: Path) -> None:
     (tmp_path / "predictions.csv").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InputError, match=r"predictions\.csv: cannot read the predictions"):
         check_predictions(tmp_path, parse_metrics(made_up_metrics()))
+
+
+@pytest.mark.parametrize(
+    ("over", "speakers", "told"),
+    [("clips", 1, "on new people the spread is wider"), ("speakers", 3, "3 speakers are few"), ("speakers", 20, "")],
+)
+def test_intervals_over_few_are_told(over: str, speakers: int, told: str) -> None:
+    lack = what_intervals_lack(over, speakers)
+    assert told in lack
+    assert bool(told) == bool(lack)

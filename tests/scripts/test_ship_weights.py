@@ -254,7 +254,7 @@ def test_predict_and_info_use_what_was_shipped(run: Path, tmp_path: Path, monkey
     assert ship_weights.main([str(run), "--to", str(tmp_path / "weights")]) == 0
     monkeypatch.setattr("omsn.models.checkpoint.shipped_folder", lambda: tmp_path / "weights")
     told = json.loads(CliRunner().invoke(app, ["info", "--json"]).stdout)
-    assert (told["temperature"], told["trained on speakers"]) == (0.625, ["01", "02", "04"])
+    assert (told["temperature"], told["trained_on_speakers"]) == (0.625, ["01", "02", "04"])
     hum = str(write_hum(tmp_path / "hum.wav", 1.0))
     own, named = (
         CliRunner().invoke(app, ["predict", hum, "--json", *where])
