@@ -27,8 +27,8 @@ INK, MUTED, SURFACE = "#1b1d22", "#656a74", "#fffffe"
 HEAT = LinearSegmentedColormap.from_list("heat", ["#f4f6f9", "#9cc4e4", "#0e5ba4", "#06294f"])
 MANY_STRETCHES = 16
 """Up to so many stretches, each cell shows its probability in per cent."""
-NAME_IN = 0.085
-"""Width of a letter in inches: names are written only where they fit."""
+NAME_IN, CELL_IN = 0.085, 0.42
+"""Widths in inches, of a letter of a name and of a probability in a cell: they are written only where they fit."""
 
 
 def write_plot(prediction: Prediction, path: Path) -> None:
@@ -74,10 +74,10 @@ def draw(prediction: Prediction) -> Figure:
 
 
 def _title(track: int, found: Sequence[Segment]) -> str:
-    """Number of the face, and for how much of its time it is the one that speaks."""
+    """Number of the face, and for how much of its time it is the one that speaks: where its strip is underlined."""
     spoken_s = sum(segment.end_s - segment.start_s for segment in found if segment.speaking)
     share = spoken_s / sum(segment.end_s - segment.start_s for segment in found)
-    return f"face {track}" + (f", speaks for {100 * share:.0f} % of its time" if share else "")
+    return f"face {track}" + (f", speaks for {100 * share:.0f} % of its time (underlined)" if share else "")
 
 
 def _draw_strip(axes: Axes, found: list[Segment], prediction: Prediction) -> None:
@@ -86,13 +86,15 @@ def _draw_strip(axes: Axes, found: list[Segment], prediction: Prediction) -> Non
     axes.set_yticks([])
     axes.set_ylim(0, 1)
     colours = colours_of(prediction.labels.names)
-    total_ms = max((window.end_s for window in prediction.windows), default=1.0) * 1000
     for segment in found:
         start_s, length_s = segment.start_ms / 1000, (segment.end_ms - segment.start_ms) / 1000
         axes.barh(0.5, length_s, left=start_s, height=1, color=colours[segment.emotion], edgecolor=SURFACE, linewidth=1)
-        room_in = 0.85 * WIDTH_IN * (segment.end_ms - segment.start_ms) / total_ms
+        if segment.speaking:
+            axes.barh(0.06, length_s, left=start_s, height=0.12, color=INK)
+        room_in = _room_in(length_s, prediction)
         if room_in > NAME_IN * len(segment.emotion):
-            text = segment.emotion + (f" {100 * segment.probability:.0f} %" if room_in > 1.6 else "")
+            text = f"{segment.emotion} {100 * segment.probability:.0f} %"
+            text = text if room_in > NAME_IN * len(text) else segment.emotion
             ink = ink_on(to_rgb(colours[segment.emotion]))
             axes.text(start_s + length_s / 2, 0.48, text, ha="center", va="center", color=ink, fontweight="bold")
 
@@ -108,10 +110,17 @@ def _draw_table(axes: Axes, prediction: Prediction, track: int) -> None:
         table = np.array([one.probabilities for one in run]).T  # (K, n)
         axes.pcolormesh(edges_s, np.arange(len(names) + 1) - 0.5, table, cmap=HEAT, vmin=0, vmax=1, linewidth=0)
     for one in found if len(found) <= MANY_STRETCHES else ():
+        if _room_in(one.length_ms / 1000, prediction) < CELL_IN:
+            continue
         middle_s = (one.start_ms + one.end_ms) / 2000
         for row, probability in enumerate(one.probabilities):
             colour = ink_on(HEAT(probability)[:3])
             axes.text(middle_s, row, f"{100 * probability:.0f} %", ha="center", va="center", color=colour, fontsize=8)
+
+
+def _room_in(length_s: float, prediction: Prediction) -> float:
+    """Inches that a stretch of time is wide."""
+    return 0.85 * WIDTH_IN * length_s / max((window.end_s for window in prediction.windows), default=1.0)
 
 
 def _touching(found: Sequence[Stretch]) -> Iterator[list[Stretch]]:
@@ -150,8 +159,8 @@ def _clean(axes: Axes) -> None:
 def _clock(time_s: float) -> str:
     """Seconds, or minutes and seconds from a minute on.
 
-    >>> _clock(2.5), _clock(75)
-    ('2.5 s', '1:15')
+    >>> _clock(0.025), _clock(2.5), _clock(75)
+    ('0.025 s', '2.5 s', '1:15')
     """
-    minutes, seconds = divmod(round(time_s, 1), 60)
+    minutes, seconds = divmod(round(time_s, 3), 60)
     return f"{minutes:.0f}:{seconds:02.0f}" if minutes else f"{seconds:g} s"

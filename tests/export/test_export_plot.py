@@ -60,7 +60,10 @@ def test_the_title_of_a_face_tells_how_much_it_speaks() -> None:
         *several(1, track=4),
     )
     figure = draw(Prediction("a.mp4", RAVDESS_EMOTIONS, windows))
-    assert [axes.get_title("left") for axes in figure.axes][::2] == ["face 0, speaks for 25 % of its time", "face 4"]
+    assert [axes.get_title("left") for axes in figure.axes][::2] == [
+        "face 0, speaks for 25 % of its time (underlined)",
+        "face 4",
+    ]
 
 
 def test_letters_that_no_font_has_are_drawn_without_a_word(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
@@ -89,3 +92,16 @@ def test_a_colour_for_every_label_whatever_their_number() -> None:
     names = [*RAVDESS_EMOTIONS.names, *(f"other {number}" for number in range(20))]
     assert set(colours_of(names)) == set(names)
     assert len(set(colours_of(RAVDESS_EMOTIONS.names).values())) == 8
+
+
+def test_numbers_are_written_only_where_they_fit() -> None:
+    windows = (Window(0.0, 10.0, (0.9, 0.1), ("audio",)), Window(10.0, 10.2, (0.4, 0.6), ("audio",)))
+    table = draw(Prediction("a.mp4", LabelSet(("calm", "sad")), windows)).axes[1]
+    assert sorted(text.get_text() for text in table.texts) == ["10 %", "90 %"]
+
+
+def test_where_a_face_speaks_its_strip_is_underlined() -> None:
+    said = [Window(2.0 * k, 2.0 * k + 2, (0.9, 0.1), ("audio",), 0, speaks) for k, speaks in enumerate((True, False))]
+    strip = draw(Prediction("a.mp4", LabelSet(("calm", "sad")), tuple(said))).axes[0]
+    spans = [(bar.get_x(), bar.get_width()) for bar in strip.patches if bar.get_height() < 0.5]  # type: ignore[attr-defined]
+    assert spans == [(0.0, 2.0)]
