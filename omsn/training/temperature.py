@@ -7,6 +7,7 @@ networks, as in any cross-validation, but no answer to one of their clips decide
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -32,6 +33,8 @@ from omsn.training.metrics import top_label
 from omsn.training.out_of_fold import OutOfFold
 from omsn.training.plan import corpus_of
 from omsn.training.start import Start
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,9 @@ def temperature_of(
         start: what the model starts from, which must be what the run's networks started from.
         networks: of the model, that answer together; the run must be an ensemble of as many.
 
+    Returns:
+        The temperature of the run; a warning is logged where temperatures made the run's own probabilities worse.
+
     Raises:
         InputError: the folder holds no finished run.
         ConfigError: the run is of another model, other clips, labels or settings, or could not fit a temperature.
@@ -134,6 +140,13 @@ def temperature_of(
         )
     if found.calibrated is None or problems:
         raise ConfigError(f"{run}: cannot calibrate this training: {'; '.join(problems)}")
+    before, after = found.calibrated.before.nll.pooled, found.calibrated.after.nll.pooled
+    if before is not None and after is not None and after > before:
+        logger.warning(
+            "%s: the temperature %.3g is no help: on speakers who had no say in one, the loss went from %.3f to %.3f; "
+            "there are few speakers, or the answers are hardly better than chance",
+            *(run, found.calibrated.temperature, before, after),
+        )
     return Fitted(found.calibrated.temperature, run.resolve().name, found.protocol.name, found.seeds)
 
 

@@ -143,6 +143,19 @@ def test_the_temperature_of_a_run_with_the_same_settings(content: dict[str, Any]
     assert found == Fitted(0.7, tmp_path.name, "actors-4", (0, 1))
 
 
+@pytest.mark.parametrize("helps", [True, False])
+def test_a_temperature_that_is_no_help_warns(
+    helps: bool, content: dict[str, Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    better, worse = ({"ece": FOUND["ece"], "nll": {"pooled": nll, "per_seed": [nll]}} for nll in (0.9, 1.1))
+    content["calibrated"] |= {"before": worse, "after": better} if helps else {"before": better, "after": worse}
+    temperature_of(write_run(content, tmp_path), Config(), LEARNT)
+    assert (
+        "the temperature 0.7 is no help: on speakers who had no say in one, the loss went from 0.900 to 1.100"
+        in (caplog.text)
+    ) != helps
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
