@@ -23,7 +23,12 @@ BUDGET = ["--population", "3", "--iterations", "200", "--steps", "1", "--finalis
 
 def stop_within(command: list[str], study: Path) -> int:
     """Start a process, press Ctrl-C once its first herd is on disk, and wait for its end."""
-    with subprocess.Popen([sys.executable, "-m", "omsn", *command], stderr=subprocess.DEVNULL) as process:
+    inherited = signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background, shells have it ignored
+    try:
+        process = subprocess.Popen([sys.executable, "-m", "omsn", *command], stderr=subprocess.DEVNULL)
+    finally:
+        signal.signal(signal.SIGINT, inherited)
+    with process:
         while process.poll() is None and not study.exists():
             time.sleep(0.002)
         process.send_signal(signal.SIGINT)
