@@ -102,6 +102,9 @@ def test_the_section_lists_rows_by_whose_they_are_and_sums_them_up() -> None:
     assert "- **No clear difference**: mixup." in section
     assert "Of 3 intervals of parts that do nothing, 0.2 would lie beside 0 by chance" in section
     assert "as far as 2 seeds can average it out" in section
+    heard = "The search for the learning rate has heard all speakers"
+    assert heard not in section
+    assert heard in ablation_section(runs | {f"{PREFIX}{SEARCHED}": measured(0.01, 0.02)})
 
 
 def test_a_row_that_was_compared_with_another_full_model_is_told() -> None:
