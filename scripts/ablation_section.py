@@ -156,7 +156,7 @@ def _verdicts(found: Sequence[tuple[Row, RunMetrics]]) -> Iterator[str]:
         if parts:
             yield f"- **{answer[0].upper()}{answer[1:]}**: {'; '.join(parts)}."
     if any(row.name == SEARCHED for row, _ in found):
-        yield "\nThe search for the learning rate has heard all speakers, those under test among them: its row flatters it."
+        yield "\nThe search for the learning rate has heard all speakers, those under test too: its row flatters it."
     n_seeds = min(len(run.seeds) for _, run in found)
     yield (
         f"\nOf {len(found)} intervals of parts that do nothing, {0.05 * len(found):.1f} would lie beside 0 by chance. "
