@@ -85,13 +85,13 @@ def _draw_strip(axes: Axes, found: list[Segment], prediction: Prediction) -> Non
     _clean(axes)
     axes.set_yticks([])
     axes.set_ylim(0, 1)
-    colours = colours_of(prediction.labels.names)
+    colours, inches_a_second = colours_of(prediction.labels.names), _inches_a_second(prediction)
     for segment in found:
         start_s, length_s = segment.start_ms / 1000, (segment.end_ms - segment.start_ms) / 1000
         axes.barh(0.5, length_s, left=start_s, height=1, color=colours[segment.emotion], edgecolor=SURFACE, linewidth=1)
         if segment.speaking:
             axes.barh(0.06, length_s, left=start_s, height=0.12, color=INK)
-        room_in = _room_in(length_s, prediction)
+        room_in = inches_a_second * length_s
         if room_in > NAME_IN * len(segment.emotion):
             text = f"{segment.emotion} {100 * segment.probability:.0f} %"
             text = text if room_in > NAME_IN * len(text) else segment.emotion
@@ -109,8 +109,9 @@ def _draw_table(axes: Axes, prediction: Prediction, track: int) -> None:
         edges_s = [run[0].start_ms / 1000, *(one.end_ms / 1000 for one in run)]
         table = np.array([one.probabilities for one in run]).T  # (K, n)
         axes.pcolormesh(edges_s, np.arange(len(names) + 1) - 0.5, table, cmap=HEAT, vmin=0, vmax=1, linewidth=0)
+    shortest_ms = 1000 * CELL_IN / _inches_a_second(prediction)
     for one in found if len(found) <= MANY_STRETCHES else ():
-        if _room_in(one.length_ms / 1000, prediction) < CELL_IN:
+        if one.length_ms < shortest_ms:
             continue
         middle_s = (one.start_ms + one.end_ms) / 2000
         for row, probability in enumerate(one.probabilities):
@@ -118,9 +119,9 @@ def _draw_table(axes: Axes, prediction: Prediction, track: int) -> None:
             axes.text(middle_s, row, f"{100 * probability:.0f} %", ha="center", va="center", color=colour, fontsize=8)
 
 
-def _room_in(length_s: float, prediction: Prediction) -> float:
-    """Inches that a stretch of time is wide."""
-    return 0.85 * WIDTH_IN * length_s / max((window.end_s for window in prediction.windows), default=1.0)
+def _inches_a_second(prediction: Prediction) -> float:
+    """How wide a second is drawn."""
+    return 0.85 * WIDTH_IN / max((window.end_s for window in prediction.windows), default=1.0)
 
 
 def _touching(found: Sequence[Stretch]) -> Iterator[list[Stretch]]:
