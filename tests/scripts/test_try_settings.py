@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import csv
+import re
+from argparse import ArgumentTypeError
 from pathlib import Path
 
 import pytest
@@ -9,8 +11,10 @@ from tiny_corpus import features, samples, write_cache
 
 from omsn.data.splits import make_folds
 from omsn.errors import InputError
+from omsn.recipes import load_config
 
 SPEAKERS = tuple(str(number) for number in range(1, 13))
+SMALL = ("training.epochs=2", "network.fusion.kind=concatenation")
 
 
 @pytest.mark.parametrize("protocol", ["actors-4", "random-80-20", "loso"])
@@ -35,13 +39,35 @@ def test_a_trial_keeps_speakers_apart_where_its_protocol_does() -> None:
 
 @pytest.mark.parametrize("number", [0, 4])
 def test_a_fold_that_is_not_there(number: int) -> None:
-    with pytest.raises(InputError, match=rf"--fold: got {number}, expected 1 to 3 for actors-4"):
+    with pytest.raises(InputError, match=rf"--folds: got {number}, expected 1 to 3 for actors-4"):
         trials.nested_fold(features(samples(SPEAKERS)), "actors-4", number, seed=0)
+
+
+def test_all_folds_together_score_everybody_once() -> None:
+    corpus = features(samples(SPEAKERS))
+    scored = [trials.nested_fold(corpus, "actors-4", number, seed=0).test for number in (1, 2, 3)]
+    assert sorted(index for part in scored for index in part) == list(range(len(corpus.clips)))
+
+
+@pytest.mark.parametrize("text", ["", "1,", "one", "1,2,1", "1;2"])
+def test_folds_that_are_no_numbers(text: str) -> None:
+    with pytest.raises(ArgumentTypeError, match=rf"got {re.escape(repr(text))}, expected different numbers"):
+        trials.parse_folds(text)
+
+
+def test_folds_are_scored_together() -> None:
+    corpus, config = features(samples(SPEAKERS)), load_config("default", SMALL)
+    folds = [trials.nested_fold(corpus, "actors-4", number, seed=0) for number in (1, 3)]
+    first, second = (trials.run_trial(corpus, [fold], config, seed=0) for fold in folds)
+    both = trials.run_trial(corpus, folds, config, seed=0)
+    assert (both["train_clips"], both["scored_clips"]) == ("72", "72")
+    for name in ("war", "loss", "war_audio_head", "war_video_head"):
+        assert float(both[name]) == pytest.approx((float(first[name]) + float(second[name])) / 2, abs=1.5e-4)
 
 
 def test_trials_are_added_to_the_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     cache, table = write_cache(tmp_path / "cache", samples(SPEAKERS)), tmp_path / "experiments.csv"
-    small = ["--set", "training.epochs=2", "--set", "network.fusion.kind=concatenation"]
+    small = [argument for setting in SMALL for argument in ("--set", setting)]
     for name in ("first", "second"):
         trials.main([str(cache), "--name", name, "--table", str(table), *small])
     with table.open(encoding="utf-8", newline="") as file:
