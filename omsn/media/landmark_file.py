@@ -1,4 +1,4 @@
-"""Reading landmark files: numpy arrays of the 68 iBUG points, frame by frame."""
+"""Reading landmark files: numpy arrays or OpenFace's tables of the 68 iBUG points, frame by frame."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from omsn.errors import MediaError
 from omsn.media.container import check_readable
+from omsn.media.openface import SUFFIX, read_openface
 from omsn.types import N_LANDMARKS, Floats, LandmarkTrack, Mask
 
 _IN_ARCHIVE = re.compile(r"(.*\.npz)#(.*)", re.IGNORECASE | re.DOTALL)
@@ -25,8 +26,8 @@ def read_landmarks(reference: str, rate: Fraction) -> LandmarkTrack:
     """Read the landmarks of one clip.
 
     Args:
-        reference: "file.npz#entry", or a .npy or .npz file that holds one array. The array is (frames, 68, 2),
-            of any real type: x and y in pixels in the iBUG-68 order.
+        reference: "file.npz#entry", or a .npy or .npz file that holds one array, or a .csv table of OpenFace's. The
+            array is (frames, 68, 2), of any real type: x and y in pixels in the iBUG-68 order.
         rate: frames per second; frame i stands at i / rate seconds.
 
     Returns:
@@ -50,6 +51,8 @@ def split_reference(reference: str) -> tuple[str, str]:
 
 def _read_array(path: Path, entry: str) -> NDArray[np.generic]:
     """The array of landmarks, checked. An archive is opened anew each time: that costs under a millisecond."""
+    if path.suffix.lower() == SUFFIX:
+        return read_openface(path)
     try:
         with path.open("rb") as file:
             loaded = np.load(file, allow_pickle=False)

@@ -20,6 +20,7 @@ from omsn.data.corpora.corpus import Corpus, Skipped, file_problem, to_corpus, w
 from omsn.errors import ManifestError
 from omsn.labels import RAVDESS_EMOTIONS
 from omsn.media.find import MEDIA_SUFFIXES
+from omsn.media.openface import SUFFIX as TABLE_SUFFIX
 from omsn.types import Clip
 
 Channel = Literal["speech", "song", "both"]
@@ -43,10 +44,13 @@ _HIGHEST: Mapping[str, int] = {
 """The fields of a name in their order and the highest code of each; all start at 01."""
 
 _SUFFIXES: Mapping[str, tuple[str, ...]] = {"01": (".mp4",), "02": (".mp4",), "03": (".wav", ".flac")}
+_LANDMARK_SUFFIXES = frozenset({".npz", TABLE_SUFFIX})
+_CODES = re.compile(r"\d+(-\d+)+")
+"""What the name of a table of landmarks looks like; other tables are none of ours."""
 _ACTOR_FOLDER = re.compile(r"Actor_(\d+)", re.IGNORECASE)
 _EXPECTED = (
     "RAVDESS files such as Actor_07/03-01-05-02-01-01-07.wav, Actor_07/01-01-05-02-01-01-07.mp4 or "
-    "landmarks/Actor_07.npz, at any depth"
+    "landmarks/Actor_07.npz or 01-01-05-02-01-01-07.csv (OpenFace), at any depth"
 )
 
 
@@ -92,7 +96,8 @@ def find(root: Path, channel: Channel = "speech") -> Corpus:
     """Find RAVDESS clips anywhere below ``root``, one clip a trial.
 
     Sound comes from the audio-only file, else from the audio-video one; the picture from the audio-video file, else
-    from the video-only one; landmarks from ``Actor_AA.npz`` (entries ``02-01-EE-II-SS-RR-AA``). A sung trial's
+    from the video-only one; landmarks from ``Actor_AA.npz`` (entries ``02-01-EE-II-SS-RR-AA``) or from a table of
+    OpenFace's for each clip (``01-01-EE-II-SS-RR-AA.csv``, as the corpus' authors publish them). A sung trial's
     repetition reads "song-01": speech and song of the same codes are two performances.
 
     Args:
@@ -137,7 +142,9 @@ def _collect(root: Path) -> tuple[dict[Trial, dict[str, str]], list[Skipped]]:
 def _names(source: Path) -> Iterator[tuple[str, str]]:
     """What a file holds: pairs of where it is and its RAVDESS name; nothing for files of other kinds."""
     suffix = source.suffix.lower()
-    if suffix not in MEDIA_SUFFIXES | {".npz"}:
+    if suffix not in MEDIA_SUFFIXES | _LANDMARK_SUFFIXES or (
+        suffix == TABLE_SUFFIX and not _CODES.fullmatch(source.stem)
+    ):
         return
     if problem := file_problem(source):
         raise ManifestError(problem)
@@ -164,7 +171,7 @@ def _place(source: Path, root: Path, name: str) -> tuple[str, Trial]:
     """Which part of which trial this is, where name, suffix and folder agree."""
     modality, trial = parse_name(name)
     suffix = source.suffix.lower()
-    if suffix == ".npz":
+    if suffix in _LANDMARK_SUFFIXES:
         part, fitting = "landmarks", modality != "03"
     else:
         part, fitting = modality, suffix in _SUFFIXES[modality]

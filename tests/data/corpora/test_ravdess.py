@@ -190,6 +190,20 @@ def test_landmark_archives(tmp_path: Path) -> None:
     assert "got 1 fields" in reasons[2]
 
 
+def test_tables_of_landmarks(tmp_path: Path) -> None:
+    trial = "01-02-01-01-01-01"
+    _touch(
+        tmp_path, f"tracking/01-{trial}.csv", f"tracking/02-{trial}.csv", "tracking/03-01-03-01-01-01-01.csv", "1-2.csv"
+    )
+    _touch(tmp_path, "manifest.csv", "action_units_mean.csv")
+    corpus = find(tmp_path)
+    assert [clip.landmarks for clip in corpus.clips] == [str(tmp_path / f"tracking/01-{trial}.csv")]
+    reasons = [item.reason for item in corpus.skipped]
+    assert "got 2 fields" in reasons[0]
+    assert reasons[1] == f"is a duplicate of {tmp_path / f'tracking/01-{trial}.csv'}"
+    assert "has modality 03, which does not fit a .csv file" in reasons[2]
+
+
 @pytest.mark.parametrize("damage", ["cut", "flipped", "text"])
 def test_a_damaged_archive_is_listed(tmp_path: Path, damage: str) -> None:
     _touch(tmp_path, "03-01-02-01-01-01-01.wav")
