@@ -15,6 +15,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from ablation_section import FULL, KEYFRAMES, PREFIX, ROWS, SEARCHED, Row
 from named_runs import NamedRun, ended, parser_of, plan_of, run_all
 
@@ -48,7 +49,8 @@ def named_runs(given: argparse.Namespace) -> list[NamedRun]:
         ConfigError: a setting or a seed is wrong.
         InputError: the search has found nothing that can be read.
     """
-    runs = [NamedRun(FULL, plan_of(given, given.protocol))]
+    full = plan_of(given, given.protocol)
+    runs = [NamedRun(FULL, full)]
     for row in ROWS:
         if given.only and row.name not in given.only:
             continue
@@ -59,6 +61,9 @@ def named_runs(given: argparse.Namespace) -> list[NamedRun]:
         settings = searched(given.search) if row.name == SEARCHED else row.settings
         cache = given.keyframe_cache if row.name == KEYFRAMES else None
         plan = plan_of(given, given.protocol, settings, cache)
+        if plan.config == full.config:
+            print(f"{PREFIX}{row.name}: left out; it changes nothing of recipe {given.recipe}", flush=True)
+            continue
         runs.append(NamedRun(PREFIX + row.name, plan, baseline=False))
     return runs
 
@@ -87,12 +92,20 @@ def searched(run: Path) -> tuple[str, ...]:
 def note_difference(run: Path) -> None:
     """Put the paired difference to the full model, beside which a row's folder lies, into the row's metrics.
 
+    Of a full model with more seeds than the row, those of the row count.
+
     Raises:
-        InputError: predictions are damaged, or of other clips than the full model's.
+        InputError: predictions are damaged, or of other clips or seeds than the full model's.
     """
     if run.name == FULL:
         return
     ours, full = (read_predictions(folder / PREDICTIONS_FILE) for folder in (run, run.parent / FULL))
+    lacking = set(ours.seeds.tolist()) - set(full.seeds.tolist())
+    if lacking:
+        raise InputError(
+            f"{run}: {FULL} has no seed {min(lacking)} to compare it with; run the full model with it first"
+        )
+    full = full.take(np.isin(full.seeds, ours.seeds))
     metrics = json.loads((run / METRICS_FILE).read_text(encoding="utf-8"))
     metrics["against"] = {"run": FULL, "difference": compare(ours, full)}
     replace_file(run / METRICS_FILE, (json.dumps(metrics, indent=1) + "\n").encode())

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
+from omsn.errors import InputError
 from omsn.report.run import RunMetrics
 from omsn.report.tables import NONE, Table, points, to_markdown, with_interval
 
@@ -18,7 +19,7 @@ SAME_WAR = 1e-6
 Group = Literal["paper", "ours"]
 GROUPS: Mapping[Group, str] = {"paper": "Parts of the paper", "ours": "Our own additions"}
 
-Answer = Literal["helps", "no clear difference", "harms", "not known"]
+Answer = Literal["helps", "no clear difference", "harms", "not known", "not judged"]
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Row:
         turned: "off" where the full model has the part and the row has not, "on" where it is the other way round.
         group: whose part it is.
         settings: what the row changes; empty for a row that needs a file to tell them.
+        heard: True where the settings were found with the help of speakers under test, so that it cannot be judged.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Row:
     turned: Literal["off", "on"]
     group: Group
     settings: tuple[str, ...] = ()
+    heard: bool = False
 
 
 def _both(setting: str) -> tuple[str, str]:
@@ -62,7 +65,7 @@ ROWS = (
         "paper",
         ("training.loss=binary_cross_entropy",),
     ),
-    Row(SEARCHED, "SMGCNN's learning rate as MGO found it", "on", "paper"),
+    Row(SEARCHED, "SMGCNN's learning rate as MGO found it", "on", "paper", heard=True),
     Row("conv-front", "convolutions before the BiLSTM", "off", "ours", _both("conv_layers=0")),
     Row("attention-pooling", "frames weighed when pooled into rows", "off", "ours", _both("attention_heads=0")),
     Row("speaker-swap", "swapped speakers", "off", "ours", ("training.augment.speaker_swap=0",)),
@@ -77,13 +80,31 @@ def ablation_section(runs: Mapping[str, RunMetrics]) -> str:
 
     Args:
         runs: recorded runs by name; those that are no row are passed over.
+
+    Raises:
+        InputError: a row and the full model are of other recipes, folds or clips.
     """
     found = [(row, runs[PREFIX + row.name]) for row in ROWS if PREFIX + row.name in runs]
-    return "\n".join(_parts(found, runs.get(FULL))) if found else ""
+    full = runs.get(FULL)
+    if full is not None:
+        _check_alike(found, full)
+    return "\n".join(_parts(found, full)) if found else ""
+
+
+def _check_alike(found: Sequence[tuple[Row, RunMetrics]], full: RunMetrics) -> None:
+    def of(run: RunMetrics) -> str:
+        data = f"{run.data.clips} clips of {run.data.corpus}"
+        return f"recipe {run.recipe}, {run.protocol.name}, normalisation {run.normalisation}, {run.modality}, {data}"
+
+    for row, run in found:
+        if of(run) != of(full):
+            raise InputError(f"{PREFIX}{row.name}: recorded of {of(run)}; {FULL} of {of(full)}; run both alike")
 
 
 def judge(row: Row, run: RunMetrics) -> Answer:
     """What the part does to WAR, as far as the interval of the paired difference lies beside 0."""
+    if row.heard:
+        return "not judged"
     gap = run.against.difference.get("war") if run.against else None
     low, high = gap.interval if gap else (None, None)
     if low is None or high is None:
@@ -98,8 +119,8 @@ def _parts(found: Sequence[tuple[Row, RunMetrics]], full: RunMetrics | None) -> 
     yield "## What each part of the paper brings\n"
     yield (
         f"`scripts/ablation.py` on {first.data.corpus}, {first.protocol.name}, normalisation {first.normalisation}, "
-        f"recipe {first.recipe}: the full model with one part changed at a time, trained and tested on the same folds "
-        f"with the same seeds. Differences are the row less the full model, in points, with their 95% interval: each "
+        f"recipe {first.recipe}: the full model with one part changed at a time, trained and tested on the same folds. "
+        f"Differences are the row less the full model under the row's seeds, in points, with their 95% interval: each "
         f"draw takes the same speakers for both.\n"
     )
     for group, title in GROUPS.items():
@@ -113,15 +134,22 @@ def _parts(found: Sequence[tuple[Row, RunMetrics]], full: RunMetrics | None) -> 
 
 def _other_comparisons(found: Sequence[tuple[Row, RunMetrics]], full: RunMetrics | None) -> Iterator[str]:
     """Rows that were compared with another training of the full model than the one in the table."""
-    here = full.scores.war.pooled if full else None
     told = []
     for row, run in found:
+        here = _war_of_seeds(full, run.seeds) if full else None
         gap, war = run.against.difference.get("war") if run.against else None, run.scores.war.pooled
         there = None if gap is None or gap.value is None or war is None else war - gap.value
         if here is not None and there is not None and abs(here - there) > SAME_WAR:
             told.append(f"{_short(row)} ({there:.1%})")
     if told:
         yield f"Compared with another training of the full model, whose WAR stands behind each: {', '.join(told)}.\n"
+
+
+def _war_of_seeds(run: RunMetrics, seeds: Sequence[int]) -> float | None:
+    """The mean WAR of some of a run's seeds; None where it has not all of them."""
+    of_seed = dict(zip(run.seeds, run.scores.war.per_seed, strict=True))
+    found = [war for seed in seeds if (war := of_seed.get(seed)) is not None]
+    return sum(found) / len(found) if found and len(found) == len(seeds) else None
 
 
 def _short(row: Row) -> str:
@@ -149,17 +177,17 @@ def _gaps(run: RunMetrics) -> tuple[str, str]:
 
 def _verdicts(found: Sequence[tuple[Row, RunMetrics]]) -> Iterator[str]:
     """What helps, what does not, in sentences; and how far to trust so many intervals."""
-    answers: dict[Answer, list[str]] = {"helps": [], "no clear difference": [], "harms": [], "not known": []}
+    answers: dict[Answer, list[str]] = {answer: [] for answer in get_args(Answer)}
     for row, run in found:
         answers[judge(row, run)].append(_short(row))
     for answer, parts in answers.items():
         if parts:
             yield f"- **{answer[0].upper()}{answer[1:]}**: {'; '.join(parts)}."
-    if any(row.name == SEARCHED for row, _ in found):
+    if any(row.heard for row, _ in found):
         yield "\nThe search for the learning rate has heard all speakers, those under test too: its row flatters it."
-    n_seeds = min(len(run.seeds) for _, run in found)
+    n_seeds, n_judged = min(len(run.seeds) for _, run in found), sum(not row.heard for row, _ in found)
     yield (
-        f"\nOf {len(found)} intervals of parts that do nothing, {0.05 * len(found):.1f} would lie beside 0 by chance. "
+        f"\nOf {n_judged} intervals of parts that do nothing, {0.05 * n_judged:.1f} would lie beside 0 by chance. "
         "They tell of other speakers; the luck of a training is in them only as far as "
         f"{n_seeds} {'seed' if n_seeds == 1 else 'seeds'} can average it out.\n"
     )

@@ -28,7 +28,7 @@ from omsn.recipes import from_dict
 from omsn.report.run import PREDICTIONS_FILE, RunMetrics, parse_metrics
 from omsn.training.crossval import ROUND_NAME
 from omsn.training.out_of_fold import OutOfFold, read_predictions, write_predictions
-from omsn.training.plan import Plan, Round, check_features, plan_rounds
+from omsn.training.plan import Plan, Round, check_features, plan_rounds, speaker_names
 from omsn.training.run_folder import claim
 
 
@@ -113,7 +113,18 @@ def _answers(name: str, said: OutOfFold, one: Round, features: FeatureSet) -> Ou
             f"{name}: {one.fold.name} of seed {one.seed} is recorded with {len(row_of)} clips; the cache has "
             f"{len(clips)} there, {len(shared)} of them the same. Prepare it from the corpus that the run was of"
         )
-    return said.take(np.array([row_of[clip] for clip in clips], np.intp))
+    answers = said.take(np.array([row_of[clip] for clip in clips], np.intp))
+    speakers = speaker_names(features)
+    known = [(features.clips[index].clip, features.clips[index].emotion, speakers[index]) for index in one.fold.test]
+    named = [said.labels.names[truth] for truth in answers.truth]
+    recorded = zip(answers.clips.tolist(), named, answers.speakers.tolist(), strict=True)
+    for there, here in zip(recorded, known, strict=True):
+        if there != here:
+            raise InputError(
+                f"{name}: {there[0]} is recorded as {there[1]} by speaker {there[2] or 'unknown'}; the cache has "
+                f"{here[1]} by {here[2] or 'unknown'}. Prepare it from the corpus that the run was of"
+            )
+    return answers
 
 
 if __name__ == "__main__":

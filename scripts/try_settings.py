@@ -4,7 +4,8 @@
 
 A trial never sees the test part of its fold: the training part is cut once more by the same protocol, and one of those
 cuts scores the trial. Another one is taken for each fold, so that all five folds of ``actors-4`` score everybody once.
-One fold is a fifth of the work, but a WAR from its 240 clips moves by three points by chance.
+One fold is a fifth of the work, but a WAR from its 240 clips moves by three points by chance. What is chosen by all five
+was chosen by everybody who judges in the end, though never by their clips in the fold that judges them: say so.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from omsn.config import Config
+from omsn.config import Config, LossName
 from omsn.data.dataset import FeatureSet, load_features
 from omsn.data.splits import Fold, make_folds
-from omsn.errors import InputError
+from omsn.errors import ConfigError, InputError
+from omsn.models.losses import probabilities_of
 from omsn.models.network import Logits
 from omsn.recipes import load_config
 from omsn.training.loop import fit
@@ -74,7 +76,16 @@ def nested_fold(features: FeatureSet, protocol: str, number: int, seed: int) -> 
 
 
 def run_trial(features: FeatureSet, folds: Sequence[Fold], config: Config, seed: int) -> Mapping[str, str]:
-    """Train once a fold and score all answers together: the columns of a row that trainings fill."""
+    """Train once a fold and score all answers together: the columns of a row that trainings fill.
+
+    Raises:
+        ConfigError: the settings let a validation part choose, and a trial has none.
+    """
+    if config.training.chooses:
+        raise ConfigError(
+            f"training.keep: got {config.training.keep}, patience {config.training.patience}, but nobody is kept out "
+            "of a trial to choose; set training.keep=last and training.patience=0"
+        )
     torch.set_num_threads(1)
     start = time.perf_counter()
     said = [_train(features, fold, config, seed) for fold in folds]
@@ -83,7 +94,7 @@ def run_trial(features: FeatureSet, folds: Sequence[Fold], config: Config, seed:
     return {
         "train_clips": str(sum(len(fold.train) for fold in folds)),
         "scored_clips": str(len(targets)),
-        **scores(logits, targets),
+        **scores(logits, targets, config.training.loss),
         "parameters": str(count_parameters(build_network(config, features, seed))),
         "minutes": f"{(time.perf_counter() - start) / 60:.1f}",
     }
@@ -100,14 +111,15 @@ def _train(features: FeatureSet, fold: Fold, config: Config, seed: int) -> tuple
         return network.logits(scored.whole), scored.targets
 
 
-def scores(logits: Logits, targets: Tensor) -> Mapping[str, str]:
-    """WAR, UAR and cross-entropy of the whole, WAR of each modality's own head."""
-    whole = score(targets.numpy(), torch.softmax(logits.fused.double(), dim=1).numpy())
+def scores(logits: Logits, targets: Tensor, loss: LossName) -> Mapping[str, str]:
+    """WAR, UAR and cross-entropy of the whole's probabilities, WAR of each modality's own head."""
+    said = probabilities_of(logits.fused.double(), loss)
+    whole = score(targets.numpy(), said.numpy())
     heads = {"war_audio_head": logits.audio, "war_video_head": logits.video}
     return {
         "war": f"{whole.war:.4f}",
         "uar": f"{whole.uar:.4f}",
-        "loss": f"{float(F.cross_entropy(logits.fused, targets)):.4f}",
+        "loss": f"{float(F.nll_loss(said.log(), targets)):.4f}",
         **{name: f"{float((head.argmax(dim=1) == targets).float().mean()):.4f}" for name, head in heads.items()},
     }
 

@@ -32,11 +32,16 @@ HELD_OUT_TITLES = {True: "one model on everything but a few speakers", False: "o
 """By whether the speakers are known."""
 
 
+RESULTS = ("folds", "metrics.json", "checkpoint", "state-*.safetensors", "study.json", "fused.safetensors")
+"""What runs of any kind leave in their folder."""
+
+
 def claim(run: Path, plan: Plan, features: FeatureSet, start: Start | None = None) -> None:
     """Note in the run's folder what it is of.
 
     Raises:
-        ConfigError: the folder holds a run of other settings or other data, the first of which are named.
+        ConfigError: the folder holds a run of other settings or other data, the first of which are named; or results
+            without the file that says of what.
     """
     facts = {
         "protocol": plan.protocol,
@@ -47,10 +52,15 @@ def claim(run: Path, plan: Plan, features: FeatureSet, start: Start | None = Non
     } | ({} if start is None else {"started_from": start.digest})
     path = run / "run.json"
     text = json.dumps(facts, sort_keys=True, indent=1) + "\n"
+    left = sorted(found.name for pattern in RESULTS for found in run.glob(pattern))
+    if left and not path.exists():
+        raise ConfigError(
+            f"{run}: holds {left[0]} and no {path.name} that says of what; choose another --out or delete the folder"
+        )
     if path.exists() and (held := path.read_text(encoding="utf-8")) != text:
         raise ConfigError(
             f"{run}: holds a run with other settings or data ({path.name} differs: {_differences(held, facts)}); "
-            "choose another --out or delete it"
+            "choose another --out or delete the folder"
         )
     replace_file(path, text.encode())
 

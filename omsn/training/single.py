@@ -185,6 +185,8 @@ def _adapted(made: Checkpoint, start: Start) -> Checkpoint:
     for name in ("corpus", "licence"):
         facts[name] = sorted({*facts[name], *before.get(name, ())})
     speakers = tuple(sorted({*made.speakers, *start.checkpoint.speakers}))
+    facts["sexes"] = {**before.get("sexes", {}), **facts["sexes"]}
+    facts["clips"] += before.get("clips", 0)
     return replace(made, speakers=speakers, facts=facts | {"started_from": start.facts()})
 
 

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import ablation
+import numpy as np
 import pytest
 import torch
 from ablation_section import FULL, PREFIX, ROWS, SEARCHED, Row, ablation_section, judge
 from made_up_run import made_up_metrics
+from named_runs import parser_of
 from tiny_corpus import AUDIO, LABELS, VIDEO, padded, samples, write_cache
 from tiny_recipe import write_recipe
 
@@ -18,7 +20,7 @@ from omsn.errors import InputError
 from omsn.models.network import Network, Sizes
 from omsn.recipes import load_config
 from omsn.report.run import RunMetrics, parse_metrics
-from omsn.training.out_of_fold import read_predictions
+from omsn.training.out_of_fold import OutOfFold, join, read_predictions, write_predictions
 from omsn.training.summary import compare
 
 TABLE_ROW = next(row for row in ROWS if row.name == "bcpw")
@@ -104,7 +106,10 @@ def test_the_section_lists_rows_by_whose_they_are_and_sums_them_up() -> None:
     assert "as far as 2 seeds can average it out" in section
     heard = "The search for the learning rate has heard all speakers"
     assert heard not in section
-    assert heard in ablation_section(runs | {f"{PREFIX}{SEARCHED}": measured(0.01, 0.02)})
+    searched = ablation_section(runs | {f"{PREFIX}{SEARCHED}": measured(0.01, 0.02)})
+    assert heard in searched
+    assert "- **Not judged**: SMGCNN's learning rate as MGO found it." in searched
+    assert "Of 3 intervals" in searched
 
 
 def test_a_row_that_was_compared_with_another_full_model_is_told() -> None:
@@ -114,6 +119,26 @@ def test_a_row_that_was_compared_with_another_full_model_is_told() -> None:
     assert "Compared with another training" not in ablation_section({FULL: full, f"{PREFIX}bcpw": compared(0.0)})
     section = ablation_section({FULL: full, f"{PREFIX}bcpw": compared(-0.02), f"{PREFIX}mpdrf": compared(0.0)})
     assert f"another training of the full model, whose WAR stands behind each: BCPW ({war + 0.02:.1%}).\n" in section
+
+
+def test_a_row_with_fewer_seeds_stands_beside_those_of_the_full_model() -> None:
+    """Its WAR and difference are of seed 0 alone, and so is what it is compared with: the same training."""
+    full, row = parse_metrics(made_up_metrics()), compared(0.0)
+    one = full.scores.war.per_seed[0]
+    assert one is not None
+    assert one != full.scores.war.pooled
+    war = row.scores.war.model_copy(update={"pooled": one, "per_seed": (one,)})
+    row = row.model_copy(update={"seeds": (0,), "scores": row.scores.model_copy(update={"war": war})})
+    assert "Compared with another training" not in ablation_section({FULL: full, f"{PREFIX}bcpw": row})
+    other = row.model_copy(update={"seeds": (7,)})
+    assert "Compared with another training" not in ablation_section({FULL: full, f"{PREFIX}bcpw": other})
+
+
+@pytest.mark.parametrize("changes", [{"recipe": "enrolled"}, {"normalisation": "enrolled"}, {"modality": "audio"}])
+def test_rows_of_another_full_model_are_refused(changes: dict[str, str]) -> None:
+    runs = {FULL: parse_metrics(made_up_metrics()), f"{PREFIX}bcpw": measured(0.01, 0.02).model_copy(update=changes)}
+    with pytest.raises(InputError, match=r"ablation-bcpw: recorded of recipe .*; ablation-full of recipe .*; run both"):
+        ablation_section(runs)
 
 
 def test_one_seed_and_no_full_model_are_told() -> None:
@@ -156,6 +181,44 @@ def test_rows_are_run_and_compared_with_the_full_model_and_never_twice(
     assert row["against"] == {"run": FULL, "difference": json.loads(json.dumps(compare(ours, theirs)))}
     assert ablation.main(command) == 0
     assert capsys.readouterr().out.count("finished before") == 3
+
+
+def test_seeds_that_the_full_model_lacks(tmp_path: Path) -> None:
+    for name, seeds in ((FULL, (0, 1)), ("ablation-bcpw", (1, 2))):
+        write_predictions(join([answers(seed) for seed in seeds]), tmp_path / name / "predictions.csv")
+    with pytest.raises(InputError, match="ablation-full has no seed 2 to compare it with; run the full model with it"):
+        ablation.note_difference(tmp_path / "ablation-bcpw")
+
+
+def test_fewer_seeds_are_compared_with_the_same(tmp_path: Path) -> None:
+    for name, seeds in ((FULL, (0, 1)), ("ablation-bcpw", (1,))):
+        write_predictions(join([answers(seed) for seed in seeds]), tmp_path / name / "predictions.csv")
+    (tmp_path / "ablation-bcpw" / "metrics.json").write_text("{}")
+    ablation.note_difference(tmp_path / "ablation-bcpw")
+    against = json.loads((tmp_path / "ablation-bcpw" / "metrics.json").read_text())["against"]
+    assert against["difference"]["war"] == {"value": 0.0, "interval": [0.0, 0.0]}
+
+
+def answers(seed: int) -> OutOfFold:
+    """Each seed is right about other clips."""
+    n, truth = 12, np.arange(12) % 3
+    said = np.where(np.arange(n) % (seed + 2) == 0, truth, (truth + 1) % 3)
+    names, people = np.array([f"clip{row}" for row in range(n)]), np.array([str(row % 4) for row in range(n)])
+    blank = np.full(n, "")
+    return OutOfFold(LABELS, names, people, blank, np.full(n, "fold"), np.full(n, seed), truth, np.eye(3)[said])
+
+
+def test_a_row_that_changes_nothing_is_left_out(
+    cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = [str(cache), "--out", str(tmp_path), "--recipe", "enrolled", "--only", "attention-pooling", "bcpw"]
+    parser = parser_of("")
+    for option in ("--protocol", "--search", "--keyframe-cache"):
+        parser.add_argument(option, default="loso" if option == "--protocol" else None)
+    parser.add_argument("--only", nargs="+")
+    runs = ablation.named_runs(parser.parse_args(command))
+    assert [one.name for one in runs] == [FULL, "ablation-bcpw"]
+    assert "attention-pooling: left out; it changes nothing of recipe enrolled" in capsys.readouterr().out
 
 
 def test_a_folder_without_a_search(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +97,16 @@ def test_another_corpus_is_refused(root: Path, tmp_path: Path) -> None:
     fewer = write_cache(tmp_path / "cache", [one for place, one in enumerate(samples(("1", "2"))) if place != 3])
     with pytest.raises(InputError, match=r"is recorded with \d+ clips; the cache has \d+ there"):
         put(fewer, root, (0, 2), tmp_path / "first")
+    assert not (tmp_path / "first").exists()
+
+
+def test_a_clip_of_another_emotion_is_refused(root: Path, tmp_path: Path) -> None:
+    first, *others = samples(("1", "2"))
+    new = {"bored": "glad", "glad": "sad", "sad": "bored"}[first.clip.emotion]
+    mended = write_cache(tmp_path / "cache", [replace(first, clip=replace(first.clip, emotion=new)), *others])
+    told = rf"first: {first.clip.clip} is recorded as {first.clip.emotion} by speaker 1; the cache has {new} by 1"
+    with pytest.raises(InputError, match=told):
+        put(mended, root, (0, 2), tmp_path / "first")
     assert not (tmp_path / "first").exists()
 
 

@@ -1,16 +1,19 @@
 from __future__ import annotations
 
 import csv
+import math
 import re
 from argparse import ArgumentTypeError
 from pathlib import Path
 
 import pytest
+import torch
 import try_settings as trials
 from tiny_corpus import features, samples, write_cache
 
 from omsn.data.splits import make_folds
-from omsn.errors import InputError
+from omsn.errors import ConfigError, InputError
+from omsn.models.network import Logits
 from omsn.recipes import load_config
 
 SPEAKERS = tuple(str(number) for number in range(1, 13))
@@ -63,6 +66,20 @@ def test_folds_are_scored_together() -> None:
     assert (both["train_clips"], both["scored_clips"]) == ("72", "72")
     for name in ("war", "loss", "war_audio_head", "war_video_head"):
         assert float(both[name]) == pytest.approx((float(first[name]) + float(second[name])) / 2, abs=1.5e-4)
+
+
+@pytest.mark.parametrize("setting", ["training.keep=best", "training.patience=3"])
+def test_nobody_chooses_in_a_trial(setting: str) -> None:
+    config = load_config("default", [*SMALL, setting, "training.validation_share=0.2"])
+    with pytest.raises(ConfigError, match=r"training\.keep: got (best|last), patience [03], but nobody is kept out"):
+        trials.run_trial(features(samples(SPEAKERS)), [], config, seed=0)
+
+
+def test_the_loss_is_of_what_is_answered() -> None:
+    """One-vs-rest sigmoids divided by their sum, where the network was trained so."""
+    logits = torch.logit(torch.tensor([[0.5, 0.25, 0.25], [0.8, 0.8, 0.4]]))
+    said = trials.scores(Logits(logits, logits, logits), torch.tensor([0, 2]), "binary_cross_entropy")
+    assert said["loss"] == f"{-(math.log(0.5) + math.log(0.2)) / 2:.4f}"
 
 
 def test_trials_are_added_to_the_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""The clock of a run's folder: what several starts took in all."""
+"""A run's folder: what it is of, and the clock of what several starts took in all."""
 
 from __future__ import annotations
 
@@ -7,9 +7,27 @@ import time
 from pathlib import Path
 
 import pytest
+from tiny_corpus import config, samples, write_cache
 
-from omsn.errors import InputError
-from omsn.training.run_folder import CLOCK_FILE, WallClock
+from omsn.data.dataset import load_features
+from omsn.errors import ConfigError, InputError
+from omsn.training.plan import Plan
+from omsn.training.run_folder import CLOCK_FILE, WallClock, claim
+
+
+@pytest.mark.parametrize("left", ["folds", "metrics.json", "checkpoint", "state-0.safetensors", "study.json"])
+def test_results_that_do_not_say_of_what_are_nobodys(tmp_path: Path, left: str) -> None:
+    cache = write_cache(tmp_path / "cache", samples(("1", "2")))
+    plan, features, run = Plan(cache, "loso", (0,), "svm", config(), ""), load_features(cache), tmp_path / "run"
+    claim(run, plan, features)
+    (run / left).touch()
+    claim(run, plan, features)
+    (run / "run.json").unlink()
+    with pytest.raises(
+        ConfigError, match=rf"run: holds {left} and no run\.json that says of what; .* delete the folder"
+    ):
+        claim(run, plan, features)
+    assert not (run / "run.json").exists()
 
 
 def test_a_run_that_never_started_has_taken_nothing(tmp_path: Path) -> None:

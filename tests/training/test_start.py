@@ -52,7 +52,8 @@ def write_start(
     """A checkpoint that these speakers have trained, with the statistics of the clips learnt from."""
     statistics = SampleStatistics.of([one.sample for one in learnt]).to_arrays()
     settings = replace(config(), pipeline=pipeline or PipelineConfig())
-    facts = {"corpus": [corpus], "licence": [LICENCE], "recipe": "/somewhere/own.toml"}
+    facts = {"corpus": [corpus], "licence": [LICENCE], "recipe": "/somewhere/own.toml", "clips": 7}
+    facts["sexes"] = dict.fromkeys(speakers, "female")
     made = Checkpoint((network(seed=7).eval(),), settings, LABELS, AUDIO, VIDEO, statistics, speakers, facts)
     save_checkpoint(folder, made)
     return folder
@@ -108,6 +109,9 @@ def test_a_training_hands_on_who_trained_what_it_started_from(cache: Path, start
     made = load_checkpoint(tmp_path / "run" / "checkpoint")
     assert made.speakers == ("1", "2", "3", "8", "9")
     assert (made.facts["corpus"], made.facts["licence"]) == (["new", "old"], [LICENCE])
+    old, new = load_checkpoint(start).facts, load_features(cache).clips
+    assert made.facts["clips"] == len(new) + 7
+    assert made.facts["sexes"] == {**old["sexes"], **{clip.speaker: clip.sex for clip in new}}
     assert made.facts["started_from"] == metrics["started_from"]
     assert made.facts["started_from"]["speakers"] == ["8", "9"]
     weights, begun = (folder.networks[0].state_dict() for folder in (made, load_checkpoint(start)))
