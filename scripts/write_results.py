@@ -35,6 +35,7 @@ from omsn.report.run import (
     check_predictions,
     parse_metrics,
     read_metrics,
+    what_intervals_lack,
 )
 from omsn.report.tables import (
     NONE,
@@ -83,8 +84,15 @@ INTRODUCTION = """\
 - **ECE** is the expected calibration error: how far the probability of the named class lies from how often it is
   right. **Scaled** is after one temperature, which is fitted on the answers to other speakers than those that are
   scaled; it is missing where there are no others (one fold, shared speakers) and in runs recorded without it.
-- The SVM (radial kernel, on statistics of each clip's features) was trained and tested on the same folds.
+- The SVM (radial kernel, on statistics of each clip's features) was trained and tested on the same folds. It chooses
+  nothing, so that it learns from a run's validation clips too, and keeps the columns of the landmarks' positions, which
+  networks are not given under `none`.
 """
+
+
+PUBLISHED = """\
+Beside runs above: the published ones have all 24 actors where the corpus of a run may have fewer, and whoever is not
+in it drops out of a fold; none of them standardises by a speaker's own clips (`enrolled`): only `none` compares."""
 
 
 class Recorded(NamedTuple):
@@ -214,24 +222,30 @@ def _summaries(runs: Sequence[Recorded]) -> Iterator[str]:
     for (corpus, protocol, normalisation), group in groupby(sorted(runs, key=group_of), key=group_of):
         yield f"## {corpus}, {protocol}, normalisation {normalisation}\n"
         members = list(group)
-        yield results_markdown([run.metrics for run in members])
-        yield f"Recorded as {', '.join(f'`{run.name}`' for run in members)}.\n"
+        yield results_markdown(by_name(members))
+        yield from (f"{lack[0].upper()}{lack[1:]}.\n" for lack in sorted({_narrow(run) for run in members} - {""}))
         yield from (f"`{run.name}` changes its recipe: `{' '.join(run.changed)}`\n" for run in members if run.changed)
+
+
+def _narrow(run: Recorded) -> str:
+    """Why the run's intervals are to be read with care; nothing where they are not."""
+    return what_intervals_lack(run.metrics.scores.interval_over, run.metrics.scores.speakers)
 
 
 def _published() -> str:
     rows = tuple((row.name, row.what, row.published) for row in PROTOCOLS)
     table = Table(("protocol", "test parts", "published on RAVDESS speech, 8 emotions"), rows)
-    return "## Published by others\n\n" + to_markdown(table)
+    return "\n\n".join(["## Published by others", PUBLISHED, to_markdown(table)])
 
 
 def _run_section(run: Recorded) -> str:
     verdict = judge_baseline(run.metrics)
     compared = [f"Is it better than the SVM? {verdict.answer}. {verdict.reason}"] if verdict else []
     leaks = [f"**Leak:** {warning}" for warning in leak_warnings(run.metrics)]
+    narrow = [f"**Intervals:** {lack}." for lack in (_narrow(run),) if lack]
     calibrated = calibration_table(run.metrics)
     tables = [headline_table(run.metrics), *([calibrated] if calibrated else []), class_table(run.metrics.scores)]
-    parts = [f"### {run.name}", to_markdown(_facts(run)), *leaks, *map(to_markdown, tables), *compared]
+    parts = [f"### {run.name}", to_markdown(_facts(run)), *leaks, *narrow, *map(to_markdown, tables), *compared]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
@@ -271,8 +285,8 @@ def readme_table(runs: Sequence[Recorded]) -> str:
     asked = [f"{score}, `{mode}`" for mode in NORMALISATIONS for score in ("WAR [95%]", "UAR [95%]", "one-vs-rest")]
     rows = tuple((row.split, row.model, *_cells(row.scores)) for row in _readme_rows(plain))
     others = len(single) - len(plain)
-    rest = f" Recorded with changed settings: {others}." if others else ""
-    note = f"Every run with its classes, seeds and intervals: {_link()}.{rest}"
+    rest = f" Not in this table: {others} with settings other than a recipe's." if others else ""
+    note = f"Each of these runs with its classes, seeds and intervals, parts of the paper and leaks: {_link()}.{rest}"
     return to_markdown(Table(("corpus and split", "model", *asked), rows, notes=(note,))).strip()
 
 
@@ -286,11 +300,19 @@ def _readme_rows(runs: Sequence[RunMetrics]) -> list[Row]:
         given = "" if run.modality == "both" else f", {run.modality} only"
         split = f"{run.data.corpus}, {run.protocol.name}{' (leaks)' if run.protocol.leaky else ''}"
         seeds = f"{len(run.seeds)} seed{'s' if len(run.seeds) > 1 else ''}"
-        own = f"SVM{given}" if run.model == "svm" else f"{run.model_name}, {run.recipe}{given}, {seeds}"
+        svm = f"SVM{given}{_features_of(run)}"
+        own = svm if run.model == "svm" else f"{run.model_name}, {run.recipe}{given}, {seeds}"
         _enter(rows, Row(split, own, {run.normalisation: run.scores}))
         if run.baseline:
-            _enter(rows, Row(split, f"SVM{given}", {run.normalisation: run.baseline.scores}), keep_first=True)
+            _enter(rows, Row(split, svm, {run.normalisation: run.baseline.scores}), keep_first=True)
     return sorted(rows, key=lambda row: (row.split, row.model.startswith("SVM"), row.model))
+
+
+def _features_of(run: RunMetrics) -> str:
+    """Which recipe's features an SVM was given, where these are not those of ``default``."""
+    usual = flat_settings(to_dict(load_config("default").pipeline))
+    given = flat_settings(run.config.get("pipeline", {}))
+    return f", features of {run.recipe}" if any(usual.get(name) != value for name, value in given.items()) else ""
 
 
 def _enter(rows: list[Row], new: Row, *, keep_first: bool = False) -> None:

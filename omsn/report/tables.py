@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from omsn.labels import RAVDESS_EMOTIONS
@@ -234,13 +234,18 @@ def split_table(run: RunMetrics) -> Table:
     return Table(("fold", "test speakers", "validation", "training", clips, "test speakers seen in training"), rows)
 
 
-def results_table(runs: Sequence[RunMetrics]) -> Table:
-    """Many runs side by side, by protocol and normalisation, which never share a column."""
-    header = ("recipe", "model", "protocol", "normalisation", "modality", "seeds", "WAR [95%]", "UAR [95%]")
-    ordered = sorted(runs, key=lambda run: (run.protocol.name, run.normalisation, run.recipe, run.modality, run.model))
+def results_table(runs: Mapping[str, RunMetrics]) -> Table:
+    """Runs by their names, side by side, by protocol and normalisation, which never share a column."""
+    header = ("run", "recipe", "model", "protocol", "normalisation", "modality", "seeds", "WAR [95%]", "UAR [95%]")
+
+    def place(named: tuple[str, RunMetrics]) -> tuple[str, ...]:
+        run = named[1]
+        return run.protocol.name, run.normalisation, run.recipe, run.modality, run.model
+
     rows = tuple(
         (
             *(
+                name,
                 run.recipe,
                 run.model_name,
                 run.protocol.name + (" (leaks)" if run.protocol.leaky else ""),
@@ -252,13 +257,13 @@ def results_table(runs: Sequence[RunMetrics]) -> Table:
             percent(run.scores.ece.pooled),
             percent(run.calibrated.after.ece.pooled) if run.calibrated else NONE,
         )
-        for run in ordered
+        for name, run in sorted(runs.items(), key=place)
     )
     return Table((*header, "one-vs-rest accuracy", "SVM WAR", "ECE", "ECE, scaled"), rows)
 
 
-def results_markdown(runs: Sequence[RunMetrics]) -> str:
-    """Many runs as a markdown table."""
+def results_markdown(runs: Mapping[str, RunMetrics]) -> str:
+    """Runs by their names as a markdown table."""
     return to_markdown(results_table(runs))
 
 

@@ -106,17 +106,17 @@ def test_markdown_escapes_bars_and_ends_with_notes() -> None:
 
 
 def test_results_of_no_runs_are_a_header() -> None:
-    assert results_markdown([]).count("\n") == 2
+    assert results_markdown({}).count("\n") == 2
 
 
 def test_results_are_ordered_by_protocol_and_say_what_leaks() -> None:
     metrics = made_up_metrics()
     leaky = deepcopy(metrics) | {"baseline": None, "model": "svm", "recipe": "paper"}
     leaky["protocol"] |= {"name": "random-80-20", "speaker_independent": False}
-    lines = results_markdown([parse_metrics(leaky), parse_metrics(metrics)]).splitlines()
-    assert lines[2].startswith("| default | network | actors-4 | none | both | 2 | ")
-    assert lines[3].startswith("| paper | svm | random-80-20 (leaks) | none | both | 2 | ")
-    assert lines[3].split(" | ")[9] == "-"
+    lines = results_markdown({"b": parse_metrics(leaky), "a": parse_metrics(metrics)}).splitlines()
+    assert lines[2].startswith("| a | default | network | actors-4 | none | both | 2 | ")
+    assert lines[3].startswith("| b | paper | svm | random-80-20 (leaks) | none | both | 2 | ")
+    assert lines[3].split(" | ")[10] == "-"
 
 
 def test_calibration_before_and_after_stand_side_by_side() -> None:
@@ -131,11 +131,11 @@ def test_calibration_before_and_after_stand_side_by_side() -> None:
     assert f"takes, is {found.temperature:.3f}: " in table.notes[0]
     hot = run.model_copy(update={"calibrated": found.model_copy(update={"temperature": 2.0})})
     assert "above 1, it makes answers less sure" in to_markdown(calibration_table(hot) or table)
-    row = results_markdown([run]).splitlines()[2]
+    row = results_markdown({"a": run}).splitlines()[2]
     assert row.endswith(f"| {error[1]} | {error[3]} |")
 
 
 def test_a_run_without_a_temperature_has_no_such_table() -> None:
     run = parse_metrics(made_up_metrics() | {"calibrated": None})
     assert calibration_table(run) is None
-    assert results_markdown([run]).splitlines()[2].endswith("| - |")
+    assert results_markdown({"a": run}).splitlines()[2].endswith("| - |")

@@ -106,6 +106,13 @@ def test_a_run_of_the_svm_stands_for_the_baseline(root: Path) -> None:
     assert rows_of(root)[1][2].startswith(f"{made_up_metrics()['scores']['war']['pooled']:.1%} [")
 
 
+def test_an_svm_on_other_features_has_a_row_of_its_own(root: Path) -> None:
+    runs = [make_run(root, "usual"), make_run(root, "paper", recipe="paper", config=asdict(load_config("paper")))]
+    assert results.main(runs, root) == 0
+    names = [row[1] for row in rows_of(root)]
+    assert names == ["network, default, 2 seeds", "network, paper, 2 seeds", "SVM", "SVM, features of paper"]
+
+
 def test_one_normalisation_leaves_the_other_columns_open(root: Path) -> None:
     results.main([make_run(root, "sound", normalisation="enrolled", modality="audio")], root)
     assert [row[1] for row in rows_of(root)] == ["network, default, audio only, 2 seeds", "SVM, audio only"]
@@ -125,7 +132,7 @@ def test_an_ensemble_has_a_row_of_its_own(root: Path) -> None:
         "network, default, 2 seeds",
         "SVM",
     ]
-    assert "| default | 2 networks together | actors-4 |" in page_of(root)
+    assert "| one-ensemble | default | 2 networks together | actors-4 |" in page_of(root)
 
 
 def test_changed_settings_are_named_and_kept_out_of_the_readme(root: Path) -> None:
@@ -135,7 +142,7 @@ def test_changed_settings_are_named_and_kept_out_of_the_readme(root: Path) -> No
     results.main([make_run(root, "plain"), make_run(root, "no-bcpw", config=config)], root)
     assert "`no-bcpw` changes its recipe: `network.fusion.bcpw=false`" in page_of(root)
     assert len(rows_of(root)) == 2
-    assert "Recorded with changed settings: 1." in readme_of(root)
+    assert "Not in this table: 1 with settings other than a recipe's." in readme_of(root)
 
 
 def test_only_changed_runs_leave_a_link(root: Path) -> None:
@@ -158,6 +165,19 @@ def test_page_tells_both_readings_classes_baseline_and_cost(root: Path) -> None:
     assert page.count("| angry | 40 |") == 1
     assert "Is it better than the SVM? Yes." in page
     assert "**Leak:**" not in page
+
+
+def test_intervals_over_few_speakers_are_told_to_be_narrow(root: Path) -> None:
+    scores = made_up_metrics()["scores"]
+    runs = [
+        make_run(root, "few", scores=scores | {"speakers": 7}),
+        make_run(root, "many", scores=scores | {"speakers": 20}),
+    ]
+    results.main(runs, root)
+    page = page_of(root)
+    assert page.count("\n7 speakers are few: the intervals are narrower than they should be") == 1
+    assert page.count("**Intervals:** 7 speakers are few") == 1
+    assert page.count("are few:") == 2
 
 
 def test_leaks_are_marked_in_both_pages(root: Path) -> None:
