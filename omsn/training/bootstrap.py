@@ -25,6 +25,9 @@ from omsn.training.metrics import HEADLINE_METRICS, macro_rates, mean_of_defined
 from omsn.training.out_of_fold import OutOfFold
 
 Reals = NDArray[np.float64]
+MAX_PAIRS = 4_000_000
+"""Pairs of clips that are compared at a time: 32 MB."""
+
 Unit = Literal["speakers", "clips"]
 
 CONFIDENCE = 0.95
@@ -135,14 +138,20 @@ def _weighted_auc(
 
 
 def _pairs_won(positive: NDArray[np.bool_], scores: NDArray[np.floating], unit: NDArray[np.int64]) -> Reals:
-    """Pairs won by each unit's positive clips against each unit's negative ones."""
+    """Pairs won by each unit's positive clips against each unit's negative ones; so many at a time as memory allows."""
     order_in, order_out = (
         rows[np.argsort(unit[rows])] for rows in (np.flatnonzero(positive), np.flatnonzero(~positive))
     )
-    ours, theirs = scores[order_in, None], scores[None, order_out]
-    won = (ours > theirs) + 0.5 * (ours == theirs)  # (positives, negatives)
-    starts_in, starts_out = (np.unique(unit[rows], return_index=True)[1] for rows in (order_in, order_out))
-    return np.add.reduceat(np.add.reduceat(won, starts_in, axis=0), starts_out, axis=1)
+    units_in, unit_of = np.unique(unit[order_in], return_inverse=True)
+    units_out, starts_out = np.unique(unit[order_out], return_index=True)
+    won, theirs = np.zeros((len(units_in), len(units_out))), scores[None, order_out]
+    at_a_time = max(1, MAX_PAIRS // len(order_out))
+    for first in range(0, len(order_in), at_a_time):
+        some = slice(first, first + at_a_time)
+        ours = scores[order_in[some], None]
+        pairs = (ours > theirs) + 0.5 * (ours == theirs)  # (positives, negatives)
+        np.add.at(won, unit_of[some], np.add.reduceat(pairs, starts_out, axis=1))
+    return won
 
 
 def _percentiles(values: Reals) -> tuple[float, float]:

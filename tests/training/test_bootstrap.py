@@ -53,6 +53,23 @@ def test_ties_count_half() -> None:
     assert weighted_metrics(tied, units, np.ones((1, units.count)))["auc"][0] == pytest.approx(np.mean(areas))
 
 
+def test_pairs_are_counted_alike_however_many_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = simulate()
+    units = resampling_units(one)
+    expected = np.mean([score_of_seed(one, seed) for seed in np.unique(one.seeds)])
+    for most in (1, 7, 1000, 10**9):
+        monkeypatch.setattr("omsn.training.bootstrap.MAX_PAIRS", most)
+        found = weighted_metrics(one, units, np.ones((1, units.count)))["auc"]
+        np.testing.assert_allclose(found, expected, rtol=1e-9)
+
+
+def score_of_seed(one: OutOfFold, seed: int) -> float:
+    """The mean of the one-vs-rest areas, by scikit-learn."""
+    rows = one.take(one.seeds == seed)
+    areas = [roc_auc_score(rows.truth == k, rows.probabilities[:, k]) for k in range(len(one.labels))]
+    return float(np.mean(areas))
+
+
 def test_draws_take_as_many_units_as_there_are() -> None:
     units = resampling_units(simulate())
     weights = draw_weights(units, n_draws=50)
