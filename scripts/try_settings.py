@@ -4,8 +4,8 @@
 
 A trial never sees the test part of its fold: the training part is cut once more by the same protocol, and one of those
 cuts scores the trial. Another one is taken for each fold, so that all five folds of ``actors-4`` score everybody once.
-One fold is a fifth of the work, but a WAR from its 240 clips moves by three points by chance. What is chosen by all five
-was chosen by everybody who judges in the end, though never by their clips in the fold that judges them: say so.
+One fold is a fifth of the work, but a WAR from its 240 clips moves by three points by chance. What is chosen by all
+five was chosen by everybody who judges in the end, though never by their clips in the fold that judges them: say so.
 """
 
 from __future__ import annotations
