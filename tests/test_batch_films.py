@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -25,7 +26,7 @@ from omsn.media.sound import read_sound
 from omsn.media.video import read_frames
 from omsn.recognizer import Recognizer
 from omsn.timing import profiling
-from omsn.types import Prediction
+from omsn.types import Prediction, Window
 
 FASTSTART = {"movflags": "faststart"}
 """The table of contents goes to the start of the file, so that what is there of a broken copy can be read."""
@@ -107,6 +108,14 @@ def test_answers_tell_who_made_them_and_how_much_was_heard(model: Model, hum: Pa
     assert predict_batch([], model).media_s == 0
 
 
+def assert_alike(ours: Sequence[Window], theirs: Sequence[Window]) -> None:
+    """Equal but for the last digits of probabilities, which on some processors depend on how many are asked for."""
+    assert len(ours) == len(theirs)
+    for one, other in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(one.probabilities, other.probabilities, atol=1e-6)
+        assert replace(one, probabilities=other.probabilities) == other
+
+
 def test_a_film_that_breaks_off_keeps_the_answers_up_to_there(model: Model, tmp_path: Path) -> None:
     whole = write_media(tmp_path / "a.mp4", tone(20.0), grey_levels(100), frame_rate=Fraction(5), options=FASTSTART)
     film = cut_short(whole)
@@ -115,7 +124,7 @@ def test_a_film_that_breaks_off_keeps_the_answers_up_to_there(model: Model, tmp_
         batch = predict_batch([whole, film], model, out)
         last = next(one for one in batch.predictions if one.source == str(film))
         assert (last.windows[0].start_s, last.end_s) == (0.0, 10.0)
-        assert last.windows == Recognizer(model.checkpoint).predict(whole).windows[: len(last.windows)]
+        assert_alike(last.windows, Recognizer(model.checkpoint).predict(whole).windows[: len(last.windows)])
         ((name, reason),) = batch.failures
         assert name == str(film)
         assert reason.startswith(f"answered only up to 0:10: {last.broke_off}")

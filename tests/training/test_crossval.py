@@ -21,6 +21,7 @@ from omsn.training.out_of_fold import read_predictions
 from omsn.training.parts import make_parts
 from omsn.training.plan import Plan, Round, plan_rounds, speaker_names
 from omsn.training.rounds import build_network, count_parameters
+from omsn.training.run_folder import claim
 from omsn.training.state import Epoch
 from omsn.training.temperature import calibrate
 from omsn.types import LabelledSample
@@ -232,6 +233,7 @@ def half_a_round(plan: Plan, run: Path) -> Path:
 
     corpus = load_features(plan.cache)
     one = plan_rounds(plan, corpus)[0][1]
+    claim(run, plan, corpus)
     path = run / "folds" / one.folder_name / "state.safetensors"
     parts = make_parts(corpus, one.fold, plan.config.training)
     network = build_network(plan.config, corpus, one.seed)
