@@ -29,17 +29,22 @@ from omsn.training.summary import compare
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the rows that the command line asks for; returns the exit code."""
-    parser = parser_of(__doc__)
-    parser.add_argument("--protocol", default="actors-4")
-    parser.add_argument("--only", nargs="+", choices=[row.name for row in ROWS], help="rows beside the full model")
-    parser.add_argument("--search", type=Path, metavar="RUN", help="folder that omsn tune wrote")
-    parser.add_argument("--keyframe-cache", type=Path, metavar="CACHE")
-    given = parser.parse_args(arguments)
+    given = parse(arguments)
 
     def work() -> None:
         run_all(named_runs(given), given.out, jobs=given.jobs, on_finished=note_difference)
 
     return ended("ablation", work)
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """What the command line asks for."""
+    parser = parser_of(__doc__)
+    parser.add_argument("--protocol", default="actors-4")
+    parser.add_argument("--only", nargs="+", choices=[row.name for row in ROWS], help="rows beside the full model")
+    parser.add_argument("--search", type=Path, metavar="RUN", help="folder that omsn tune wrote")
+    parser.add_argument("--keyframe-cache", type=Path, metavar="CACHE")
+    return parser.parse_args(arguments)
 
 
 def named_runs(given: argparse.Namespace) -> list[NamedRun]:

@@ -185,9 +185,12 @@ def _verdicts(found: Sequence[tuple[Row, RunMetrics]]) -> Iterator[str]:
             yield f"- **{answer[0].upper()}{answer[1:]}**: {'; '.join(parts)}."
     if any(row.heard for row, _ in found):
         yield "\nThe search for the learning rate has heard all speakers, those under test too: its row flatters it."
-    n_seeds, n_judged = min(len(run.seeds) for _, run in found), sum(not row.heard for row, _ in found)
+    judged = [run for row, run in found if not row.heard]
+    if not judged:
+        return
+    n_seeds = min(len(run.seeds) for run in judged)
     yield (
-        f"\nOf {n_judged} intervals of parts that do nothing, {0.05 * n_judged:.1f} would lie beside 0 by chance. "
-        "They tell of other speakers; the luck of a training is in them only as far as "
+        f"\nOf {len(judged)} intervals of parts that do nothing, {0.05 * len(judged):.1f} would lie beside 0 by "
+        "chance. They tell of other speakers; the luck of a training is in them only as far as "
         f"{n_seeds} {'seed' if n_seeds == 1 else 'seeds'} can average it out.\n"
     )

@@ -92,7 +92,7 @@ INTRODUCTION = """\
 
 PUBLISHED = """\
 Beside runs above: the published ones have all 24 actors where the corpus of a run may have fewer, and whoever is not
-in it drops out of a fold; none of them standardises by a speaker's own clips (`enrolled`): only `none` compares."""
+in it drops out of a fold; and `enrolled` knows more of a test speaker than these protocols ask for."""
 
 
 class Recorded(NamedTuple):

@@ -51,12 +51,13 @@ def _points(path: Path, header: Sequence[str], rows: Iterator[list[str]]) -> NDA
         )
     places = [header.index(name) for name in POINT_COLUMNS]
     success, frame = (header.index(name) if name in header else None for name in ("success", "frame"))
+    read = [*places, *(place for place in (success, frame) if place is not None)]
     points: list[NDArray[np.float64]] = []
     numbers: list[float] = []
     for line, row in enumerate(rows, start=2):
         if not row:
             continue
-        found = _numbers(path, line, row, [*places, *(place for place in (success, frame) if place is not None)])
+        found = _numbers(path, line, row, read)
         failed = success is not None and found[len(places)] != 1
         points.append(np.full(len(places), np.nan) if failed else found[: len(places)])
         numbers.append(found[-1] if frame is not None else len(numbers))

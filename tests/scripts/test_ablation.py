@@ -12,7 +12,6 @@ import pytest
 import torch
 from ablation_section import FULL, PREFIX, ROWS, SEARCHED, Row, ablation_section, judge
 from made_up_run import made_up_metrics
-from named_runs import parser_of
 from tiny_corpus import AUDIO, LABELS, VIDEO, padded, samples, write_cache
 from tiny_recipe import write_recipe
 
@@ -110,6 +109,7 @@ def test_the_section_lists_rows_by_whose_they_are_and_sums_them_up() -> None:
     assert heard in searched
     assert "- **Not judged**: SMGCNN's learning rate as MGO found it." in searched
     assert "Of 3 intervals" in searched
+    assert "intervals of parts that do nothing" not in ablation_section({f"{PREFIX}{SEARCHED}": measured(0.01, 0.02)})
 
 
 def test_a_row_that_was_compared_with_another_full_model_is_told() -> None:
@@ -212,11 +212,7 @@ def test_a_row_that_changes_nothing_is_left_out(
     cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = [str(cache), "--out", str(tmp_path), "--recipe", "enrolled", "--only", "attention-pooling", "bcpw"]
-    parser = parser_of("")
-    for option in ("--protocol", "--search", "--keyframe-cache"):
-        parser.add_argument(option, default="loso" if option == "--protocol" else None)
-    parser.add_argument("--only", nargs="+")
-    runs = ablation.named_runs(parser.parse_args(command))
+    runs = ablation.named_runs(ablation.parse(command))
     assert [one.name for one in runs] == [FULL, "ablation-bcpw"]
     assert "attention-pooling: left out; it changes nothing of recipe enrolled" in capsys.readouterr().out
 
