@@ -172,6 +172,8 @@ class EncoderConfig(_Checked):
     """Channels of these convolutions."""
     conv_kernel: int = bounded(5, 1, 15)
     """Their length in frames; odd."""
+    conv_norm: Literal["layer", "batch"] = "layer"
+    """Norm after each: of a frame over its channels, or of a channel over the real frames of a training batch."""
     frame_group: int = bounded(1, 1, 8)
     """Neighbouring frames averaged into one before the convolutions and the BiLSTM, for speed."""
     recurrent: bool = True

@@ -262,7 +262,7 @@ def _facts(run: Recorded) -> Table:
         ("parameters", NONE if metrics.parameters is None else f"{metrics.parameters:,}"),
         ("seconds, all folds together", f"{metrics.seconds:,.0f}"),
         ("chance", f"WAR {percent(metrics.scores.chance.war)}, UAR {percent(metrics.scores.chance.uar)}"),
-        ("omsn", metrics.omsn),
+        ("omsn", f"{metrics.omsn}, {metrics.made_with}" if metrics.made_with else metrics.omsn),
     )
     return Table(("", ""), rows)
 

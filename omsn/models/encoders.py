@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from omsn.config import EncoderConfig
+from omsn.models.norms import NORMS, FrameNorm, LayerNorm
 
 MIN_WEIGHT = 1e-6
 """Weight of a frame beside the most attended one of its clip, at least, so that no segment is without any."""
@@ -25,10 +26,11 @@ class BiLSTMEncoder(nn.Module):
         super().__init__()
         self.group = config.frame_group
         width = config.conv_width if config.conv_layers else n_features
-        self.enter = MaskedConv(n_features, width, 1, config.dropout) if config.conv_layers else None
+        norm = NORMS[config.conv_norm]
+        self.enter = MaskedConv(n_features, width, 1, config.dropout, norm) if config.conv_layers else None
         self.input_dropout = ChannelDropout(config.input_dropout)
         self.convolutions = nn.ModuleList(
-            MaskedConv(width, width, config.conv_kernel, config.dropout) for _ in range(config.conv_layers)
+            MaskedConv(width, width, config.conv_kernel, config.dropout, norm) for _ in range(config.conv_layers)
         )
         self.lstm = BiLSTM(width, config.lstm_width, config.lstm_layers) if config.recurrent else None
         self.dropout = ChannelDropout(config.dropout)
@@ -134,18 +136,18 @@ class BiLSTM(nn.Module):
 
 
 class MaskedConv(nn.Module):
-    """Convolution over time, layer norm, GELU; masked frames are 0 before and after."""
+    """Convolution over time, norm, GELU; masked frames are 0 before and after."""
 
-    def __init__(self, n_in: int, n_out: int, kernel: int, dropout: float) -> None:
+    def __init__(self, n_in: int, n_out: int, kernel: int, dropout: float, norm: type[FrameNorm] = LayerNorm) -> None:
         super().__init__()
         self.convolution = TimeConv(n_in, n_out, kernel, padding=kernel // 2)
-        self.norm = nn.LayerNorm(n_out)
+        self.norm = norm(n_out)
         self.activate = nn.GELU()
         self.dropout = ChannelDropout(dropout)
 
     def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
         """(B, T, F_in) to (B, T, F_out)."""
-        dropped: Tensor = self.dropout(self.activate(self.norm(self.convolution(frames))))
+        dropped: Tensor = self.dropout(self.activate(self.norm(self.convolution(frames), mask)))
         return dropped * mask.unsqueeze(2)
 
 

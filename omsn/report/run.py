@@ -218,6 +218,19 @@ class Data(_Part):
     clips: int
     speakers: int
     cache: str
+    digest: str = ""
+    """Changes with the clips, labels and features; none in runs recorded without it."""
+
+
+class MadeWith(_Part):
+    """What trained: the same seed gives other last digits, and so another network, where one of these differs."""
+
+    torch: str
+    machine: str
+    instructions: str
+
+    def __str__(self) -> str:
+        return f"torch {self.torch}, {self.machine} with {self.instructions}"
 
 
 class StartedFrom(_Part):
@@ -256,6 +269,7 @@ class RunMetrics(_Part):
     config: Mapping[str, Any] = {}
     members: int = 1
     started_from: StartedFrom | None = None
+    made_with: MadeWith | None = None
 
     @property
     def model_name(self) -> str:

@@ -6,10 +6,13 @@ import csv
 import hashlib
 import io
 import json
+import platform
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from omsn.data.dataset import FeatureSet
 from omsn.data.prepare import INDEX_NAME, MANIFEST_NAME
@@ -124,6 +127,7 @@ def describe_run(
     return {
         "format": 1,
         "omsn": __version__,
+        "made_with": _made_with(),
         "model": plan.model,
         "recipe": plan.recipe,
         "modality": plan.config.training.modality,
@@ -141,10 +145,20 @@ def describe_run(
             "clips": len(clips),
             "speakers": len({(clip.corpus, clip.speaker) for clip in clips if clip.speaker}),
             "cache": features.source,
+            "digest": _digest(Path(features.source)),
         },
         "seeds": list(plan.seeds),
         "config": to_dict(plan.config),
         "started_from": None if start is None else start.facts(),
+    }
+
+
+def _made_with() -> dict[str, str]:
+    """What decides the last digits beside settings and data: the same seed is another network with other kernels."""
+    return {
+        "torch": torch.__version__,
+        "machine": platform.machine(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
     }
 
 

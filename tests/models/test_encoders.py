@@ -33,6 +33,7 @@ KINDS = {
     "groups of three": replace(ENCODER, frame_group=3, conv_layers=3, conv_kernel=5),
     "two layers": replace(ENCODER, lstm_layers=2),
     "plain means": replace(ENCODER, attention_heads=0),
+    "batch norm": replace(ENCODER, conv_norm="batch"),
 }
 kinds = pytest.mark.parametrize("config", KINDS.values(), ids=list(KINDS))
 

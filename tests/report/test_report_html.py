@@ -63,6 +63,14 @@ def test_page_of_a_network(tmp_path: Path) -> None:
     assert page.count("<svg ") == len(names)
 
 
+def test_the_page_says_what_made_the_run_where_that_is_known(tmp_path: Path) -> None:
+    metrics = made_up_metrics()
+    assert '<p class="facts">omsn 0.1.0 · recipe' in write_report(write_run(metrics, tmp_path)).read_text("utf-8")
+    metrics["made_with"] = {"torch": "2.13.0", "machine": "x86_64", "instructions": "AVX512"}
+    page = write_report(write_run(metrics, tmp_path)).read_text("utf-8")
+    assert "omsn 0.1.0, torch 2.13.0, x86_64 with AVX512 · recipe" in page
+
+
 def test_only_a_run_of_ravdess_stands_beside_the_paper(tmp_path: Path) -> None:
     page = write_report(write_run(ravdess_metrics(), tmp_path)).read_text(encoding="utf-8")
     assert page.count("<h2>Beside the") == 3

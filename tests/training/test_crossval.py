@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from tiny_corpus import LABELS, NETWORK, TRAINING, features, labelled, samples, write_cache
 
 from omsn.config import Config, TrainingConfig
@@ -129,6 +130,13 @@ def test_the_baseline_can_be_left_out(cache: Path, finished: Path, tmp_path: Pat
     metrics = cross_validate(plan_of(cache), tmp_path, baseline=False)
     assert metrics["baseline"] is None
     assert metrics["scores"] == without_times(finished)["scores"]
+
+
+def test_the_metrics_say_what_made_them_and_of_which_features(finished: Path) -> None:
+    metrics, asked = without_times(finished), json.loads((finished / "run.json").read_text())
+    assert metrics["data"]["digest"] == asked["data"]
+    assert metrics["made_with"]["torch"] == torch.__version__
+    assert all(metrics["made_with"].values())
 
 
 def test_the_history_tells_every_epoch_of_every_fold(finished: Path) -> None:
