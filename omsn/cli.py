@@ -102,15 +102,12 @@ def prepare(
 def crossval(
     cache: options.Cache,
     out_: options.Out,
-    protocol: Annotated[str, typer.Option(help="actors-4, actors-luna, actors-emobox, loso, random-80-20, ...")] = (
-        "actors-4"
-    ),
+    protocol: options.Protocol = "actors-4",
     normalise: options.Normalise = None,
     modality: options.Modality = None,
-    model: Annotated[
-        options.ModelName, typer.Option(help="The network, or the SVM on clip statistics.")
-    ] = options.ModelName.network,
+    model: options.Model = options.ModelName.network,
     seeds: Annotated[str, typer.Option(help="Comma-separated; one whole round of folds each.")] = "0",
+    networks: options.Networks = 1,
     recipe: options.Recipe = "default",
     settings: options.Settings = None,
     start_from: options.StartFrom = None,
@@ -127,7 +124,12 @@ def crossval(
 
     wanted = options.with_options(settings, normalise, modality)
     plan = options.plan_of(
-        *(cache, protocol, seeds, model), recipe=recipe, settings=wanted, allow_leaks=allow_leaks, start_from=start_from
+        *(cache, protocol, seeds, model),
+        recipe=recipe,
+        settings=wanted,
+        allow_leaks=allow_leaks,
+        start_from=start_from,
+        networks=networks,
     )
     with terminal.progress("folds") as step:
         metrics = cross_validate(plan, out_, jobs=jobs, on_fold=step)

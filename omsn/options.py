@@ -97,6 +97,11 @@ CheckpointOption = Annotated[
     Path | None,
     typer.Option("--checkpoint", help="Folder that omsn train wrote; where not given, the package's own weights."),
 ]
+Protocol = Annotated[str, typer.Option(help="actors-4, actors-luna, actors-emobox, loso, random-80-20, ...")]
+Model = Annotated[ModelName, typer.Option(help="The network, or the SVM on clip statistics.")]
+Networks = Annotated[
+    int, typer.Option(min=1, help="Networks trained for each fold, which answer together as those of train --seeds do.")
+]
 CalibrateBy = Annotated[
     Path | None,
     typer.Option(
@@ -199,19 +204,20 @@ def plan_of(
     settings: Sequence[str],
     allow_leaks: bool = False,
     start_from: Path | None = None,
+    networks: int = 1,
 ) -> Plan:
     """What to train, and on what.
 
     Raises:
         CheckpointError: ``start_from`` is ``default``, and this build of the package carries no weights.
-        ConfigError: the recipe, a setting or a seed is wrong.
+        ConfigError: the recipe, a setting, a seed or the number of networks is wrong.
     """
     from omsn.recipes import load_config
     from omsn.training.plan import Plan
 
     start = None if start_from is None else checkpoint_of(start_from)
     config = load_config(recipe, settings)
-    return Plan(cache, protocol, parse_seeds(seeds), model.value, config, recipe, allow_leaks, start)
+    return Plan(cache, protocol, parse_seeds(seeds), model.value, config, recipe, allow_leaks, start, networks)
 
 
 def find_corpus(

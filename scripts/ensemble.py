@@ -59,10 +59,10 @@ def ensemble(run: Path) -> Path:
     together = mean_over_seeds(predictions, str(run))
     content = json.loads((run / METRICS_FILE).read_text(encoding="utf-8"))
     content.pop("against", None)  # the difference of the single networks
-    n_members = len(metrics.seeds)
+    n_seeds = len(metrics.seeds)
     content |= {
-        "members": n_members,
-        "parameters": None if metrics.parameters is None else n_members * metrics.parameters,
+        "members": n_seeds * metrics.members,
+        "parameters": None if metrics.parameters is None else n_seeds * metrics.parameters,
         "scores": summarise(together, together.labels),
         "calibrated": calibrate(together) if metrics.protocol.speaker_independent else None,
         "baseline": None,

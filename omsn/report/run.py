@@ -279,8 +279,9 @@ class RunMetrics(_Part):
 
     @property
     def seeds_named(self) -> str:
-        """What a value for each seed stands under; an ensemble has one value of all seeds."""
-        return f"seeds {', '.join(map(str, self.seeds))}{' together' if self.members > 1 else ''}"
+        """What a value for each seed stands under; an ensemble of the seeds has one value of all."""
+        together = " together" if len(self.scores.war.per_seed) < len(self.seeds) else ""
+        return f"seeds {', '.join(map(str, self.seeds))}{together}"
 
     @model_validator(mode="after")
     def _labels_fit(self) -> Self:

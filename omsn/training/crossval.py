@@ -19,11 +19,11 @@ from omsn.data.prepare import INDEX_NAME, MANIFEST_NAME
 from omsn.errors import InputError, TrainingError
 from omsn.files import replace_file
 from omsn.models.checkpoint import load_checkpoint
-from omsn.training.loop import fit, predict_probabilities
+from omsn.training.loop import predict_probabilities
 from omsn.training.out_of_fold import OutOfFold, join, read_predictions, write_predictions
 from omsn.training.parts import make_parts
 from omsn.training.plan import Plan, Round, check_features, plan_rounds
-from omsn.training.rounds import build_network, count_parameters, out_of_fold, svm_round
+from omsn.training.rounds import count_parameters, fit_each, out_of_fold, svm_round
 from omsn.training.run_folder import WallClock, claim, describe_run, join_histories, write_history
 from omsn.training.start import load_start
 from omsn.training.summary import compare, headline_only, summarise
@@ -32,7 +32,6 @@ from omsn.workers import run_tasks
 
 logger = logging.getLogger(__name__)
 
-STATE_NAME = "state.safetensors"
 ROUND_NAME = "round.json"
 """In the folder of a round that is finished: what it cost."""
 
@@ -83,6 +82,7 @@ def cross_validate(
     compared = baseline and plan.model == "network"
     metrics = describe_run(plan, features, rounds, leaks, start)
     metrics |= {
+        "members": plan.networks,
         "parameters": _parameters(folders),
         "seconds": round(seconds, 1),
         "scores": summarise(predictions, features.labels),
@@ -125,7 +125,8 @@ def _run_round(plan: Plan, one: Round, *, folds: Path) -> tuple[str, float]:
     write_predictions(out_of_fold(features, one.fold, one.seed, probabilities), folder / "predictions.csv")
     facts = {"seconds": time.monotonic() - started, "parameters": parameters}
     replace_file(done, json.dumps(facts).encode())
-    (folder / STATE_NAME).unlink(missing_ok=True)
+    for state_path in _states(plan, one, folder).values():
+        state_path.unlink(missing_ok=True)
     return one.folder_name, float(facts["seconds"] or 0)
 
 
@@ -141,14 +142,20 @@ def _load_once(cache: Path, modified_ns: tuple[int, ...]) -> FeatureSet:
 
 
 def _network_round(plan: Plan, features: FeatureSet, one: Round, folder: Path) -> tuple[NDArray[np.floating], int]:
-    """Probabilities of the test part, and the number of the network's parameters."""
-    config, trained = plan.config, None if plan.start_from is None else load_checkpoint(plan.start_from)
-    parts = make_parts(features, one.fold, config.training)
+    """Probabilities of the test part, and the number of parameters of the networks that gave them."""
+    settings, trained = plan.config.training, None if plan.start_from is None else load_checkpoint(plan.start_from)
+    parts = make_parts(features, one.fold, settings)
     assert parts.test is not None  # every fold of a protocol has a test part
-    network, state_path = build_network(config, features, one.seed, trained), folder / STATE_NAME
-    fitted = fit(network, parts.train, parts.validation, config.training, seed=one.seed, state_path=state_path)
-    write_history(folder / "history.csv", one.fold.name, {one.seed: fitted.history})
-    return predict_probabilities([network], parts.test, config.training).numpy(), count_parameters(network)
+    states = _states(plan, one, folder)
+    networks, histories = fit_each(plan, features, parts.train, parts.validation, states, trained=trained)
+    write_history(folder / "history.csv", one.fold.name, histories)
+    n_parameters = sum(map(count_parameters, networks))
+    return predict_probabilities(networks, parts.test, settings).numpy(), n_parameters
+
+
+def _states(plan: Plan, one: Round, folder: Path) -> dict[int, Path]:
+    """Seed of each of a round's networks, and where its training is saved until the round has ended."""
+    return {seed: folder / f"state-{seed}.safetensors" for seed in plan.network_seeds(one.seed)}
 
 
 def _baseline(plan: Plan, features: FeatureSet, rounds: Sequence[Round], ours: OutOfFold) -> dict[str, Any] | None:

@@ -37,6 +37,10 @@ class Plan:
         recipe: its name, for the report.
         allow_leaks: report forbidden leaks instead of refusing.
         start_from: folder of a checkpoint whose weights every network starts from; None starts afresh.
+        networks: trained for each fold of a cross-validation, to answer together.
+
+    Raises:
+        ConfigError: no networks, or several of an SVM, in which there is no luck.
     """
 
     cache: Path
@@ -47,6 +51,18 @@ class Plan:
     recipe: str
     allow_leaks: bool = False
     start_from: Path | None = None
+    networks: int = 1
+
+    def __post_init__(self) -> None:
+        if self.networks < 1 or (self.networks > 1 and self.model == "svm"):
+            raise ConfigError(
+                f"--networks: got {self.networks} for the {self.model}, expected at least 1; "
+                "several only of the network, for an SVM would give the same answer each time"
+            )
+
+    def network_seeds(self, seed: int) -> tuple[int, ...]:
+        """Seeds of the networks that answer together in a round; those of no other round, and 0, 1, ... in round 0."""
+        return tuple(range(seed * self.networks, (seed + 1) * self.networks))
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import astuple
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -10,14 +12,19 @@ from numpy.typing import NDArray
 
 from omsn.config import Config, TrainingConfig
 from omsn.data.dataset import FeatureSet
+from omsn.data.padded import PaddedSet
 from omsn.data.splits import Fold
 from omsn.models.checkpoint import Checkpoint
 from omsn.models.network import Network, Sizes
 from omsn.models.transfer import Meaning, start_from
+from omsn.training.loop import fit
 from omsn.training.out_of_fold import OutOfFold
 from omsn.training.parts import targets_of
-from omsn.training.plan import speaker_names
+from omsn.training.plan import Plan, speaker_names
+from omsn.training.state import Epoch
 from omsn.training.svm import fit_svm, part_statistics, svm_probabilities
+
+OnProgress = Callable[[int, int, str], None]
 
 
 def meaning_of(features: FeatureSet) -> Meaning:
@@ -39,6 +46,48 @@ def build_network(config: Config, features: FeatureSet, seed: int, trained: Chec
     if trained is not None:
         start_from(network, trained, meaning, seed)
     return network
+
+
+def fit_each(
+    plan: Plan,
+    features: FeatureSet,
+    train: PaddedSet,
+    validation: PaddedSet | None,
+    states: Mapping[int, Path],
+    *,
+    trained: Checkpoint | None = None,
+    on_epoch: OnProgress | None = None,
+) -> tuple[list[Network], dict[int, tuple[Epoch, ...]]]:
+    """Networks that differ by nothing but luck, one after the other.
+
+    Args:
+        plan: their settings.
+        features: the corpus.
+        train: what they learn from.
+        validation: what chooses; None where nothing does.
+        states: seed of each, and where its training is saved and goes on from, or comes back if it has ended.
+        trained: what they start from; None starts afresh.
+        on_epoch: called with (epochs done, epochs in all, the loss as text).
+
+    Returns:
+        The networks, in evaluation mode, and the epochs of each seed.
+
+    Raises:
+        CheckpointError: ``trained`` does not fit, or a state is damaged or of another run.
+        TrainingError: a loss is not finite.
+    """
+    networks, histories, settings = [], {}, plan.config.training
+    for number, (seed, state_path) in enumerate(states.items()):
+
+        def tell(epoch: Epoch, before: int = number * settings.epochs) -> None:
+            if on_epoch is not None:
+                on_epoch(before + epoch.number, len(states) * settings.epochs, f"loss {epoch.loss:.3f}")
+
+        network = build_network(plan.config, features, seed, trained)
+        fitted = fit(network, train, validation, settings, seed=seed, state_path=state_path, on_epoch=tell)
+        networks.append(network.eval())
+        histories[seed] = fitted.history
+    return networks, histories
 
 
 def count_parameters(network: Network) -> int:

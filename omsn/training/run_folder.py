@@ -50,6 +50,7 @@ def claim(run: Path, plan: Plan, features: FeatureSet, start: Start | None = Non
         "protocol": plan.protocol,
         "model": plan.model,
         "seeds": list(plan.seeds),
+        "networks": plan.networks,
         "config": to_dict(plan.config),
         "data": _digest(Path(features.source)),
     } | ({} if start is None else {"started_from": start.digest})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,14 +17,13 @@ from omsn.data.splits import Fold, hold_out
 from omsn.files import replace_file
 from omsn.models.checkpoint import Checkpoint, save_checkpoint
 from omsn.models.network import Network
-from omsn.training.loop import fit, predict_probabilities
+from omsn.training.loop import predict_probabilities
 from omsn.training.out_of_fold import write_predictions
 from omsn.training.parts import Parts, make_parts
 from omsn.training.plan import Plan, Round, check_features, leaks_into_test
-from omsn.training.rounds import build_network, count_parameters, out_of_fold
+from omsn.training.rounds import OnProgress, count_parameters, fit_each, out_of_fold
 from omsn.training.run_folder import claim, describe_run, write_history
 from omsn.training.start import Start, load_start
-from omsn.training.state import Epoch
 from omsn.training.summary import headline_only, summarise
 from omsn.training.temperature import Fitted, temperature_of
 from omsn.types import Clip
@@ -32,7 +31,6 @@ from omsn.types import Clip
 CHECKPOINT_FOLDER = "checkpoint"
 EVERYBODY = "everybody"
 """What the history calls the training part where nobody is held out."""
-OnProgress = Callable[[int, int, str], None]
 LICENCES = {"ravdess": "CC BY-NC-SA 4.0 (weights trained on RAVDESS: non-commercial, share alike, name the corpus)"}
 """Licence that a corpus passes on to weights trained on it."""
 
@@ -79,8 +77,9 @@ def train(
         fitted_by = temperature_of(calibrate_by, plan.config, features, start, networks=len(plan.seeds))
     claim(run, plan, features, start)
     parts = make_parts(features, fold, settings)
-    states = [run / f"state-{seed}.safetensors" for seed in plan.seeds]
-    networks, histories = _fit_each(plan, features, parts, start, states, on_epoch)
+    states = {seed: run / f"state-{seed}.safetensors" for seed in plan.seeds}
+    trained = start.checkpoint if start else None
+    networks, histories = fit_each(plan, features, parts.train, parts.test, states, trained=trained, on_epoch=on_epoch)
     write_history(run / "history.csv", fold.name, histories)
     scores = None
     if parts.test is not None:
@@ -101,7 +100,7 @@ def train(
     save_checkpoint(run / CHECKPOINT_FOLDER, made if fitted_by is None else _scaled(made, fitted_by))
     if scores is not None:
         replace_file(run / "metrics.json", (json.dumps(metrics, indent=1) + "\n").encode())
-    for state_path in states:
+    for state_path in states.values():
         state_path.unlink()
     return metrics
 
@@ -124,30 +123,6 @@ def _leaks(single: Round, features: FeatureSet, settings: TrainingConfig) -> tup
     if settings.chooses:
         told += ("the held-out speakers also chose the epoch that was kept, so these scores flatter it",)
     return told
-
-
-def _fit_each(
-    plan: Plan,
-    features: FeatureSet,
-    parts: Parts,
-    start: Start | None,
-    states: Sequence[Path],
-    on_epoch: OnProgress | None,
-) -> tuple[list[Network], dict[int, tuple[Epoch, ...]]]:
-    """A network for each seed, in evaluation mode, and its epochs; one that has ended comes back from its state."""
-    networks, histories, each = [], {}, plan.config.training.epochs
-    for number, (seed, state_path) in enumerate(zip(plan.seeds, states, strict=True)):
-
-        def tell(epoch: Epoch, before: int = number * each) -> None:
-            if on_epoch is not None:
-                on_epoch(before + epoch.number, len(plan.seeds) * each, f"loss {epoch.loss:.3f}")
-
-        network = build_network(plan.config, features, seed, start.checkpoint if start else None)
-        settings = plan.config.training
-        fitted = fit(network, parts.train, parts.test, settings, seed=seed, state_path=state_path, on_epoch=tell)
-        networks.append(network.eval())
-        histories[seed] = fitted.history
-    return networks, histories
 
 
 def _checkpoint(

@@ -103,11 +103,11 @@ def temperature_of(
     """The temperature that a finished cross-validation found, for a model that is trained in the same way.
 
     Args:
-        run: folder that ``omsn crossval`` wrote, or ``scripts/ensemble.py`` made of such a one.
+        run: folder that ``omsn crossval`` wrote, or ``scripts/ensemble.py`` made of one.
         config: settings of the model, all of which must be those of the run.
         features: what the model learns from, whose labels, corpora and number of clips must be the run's.
         start: what the model starts from, which must be what the run's networks started from.
-        networks: of the model, that answer together; the run must be an ensemble of as many.
+        networks: of the model, that answer together; as many must answer together in the run.
 
     Returns:
         The temperature of the run; a warning is logged where temperatures made the run's own probabilities worse.
@@ -121,7 +121,7 @@ def temperature_of(
     if found.members != networks:
         problems.append(
             f"its answers are of {_counted(found.members)}, and this training makes {networks}; "
-            "scripts/ensemble.py scores the seeds of a run together"
+            f"omsn crossval --networks {networks} judges as many"
         )
     if found.labels != features.labels.names:
         problems.append(f"its labels are {', '.join(found.labels)}, not {', '.join(features.labels.names)}")
