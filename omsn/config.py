@@ -208,8 +208,8 @@ class EncoderConfig(_Checked):
 class FusionConfig(_Checked):
     """MPDRF-Net (paper 2.4)."""
 
-    kind: Literal["mpdrf", "concatenation"] = "mpdrf"
-    """MPDRF-Net, or plain concatenation to measure it against."""
+    kind: Literal["mpdrf", "concatenation", "late"] = "mpdrf"
+    """MPDRF-Net; plain concatenation to measure it against; or late: the sum of each modality's logits, no SMGCNN."""
     maps: int = bounded(16, 1, 512)
     """Maps that the N x D matrix is folded into: (maps, N, D / maps). 1 is the paper's single picture."""
     width: int = bounded(32, 4, 256)
@@ -360,3 +360,10 @@ class Config:
     pipeline: PipelineConfig = PipelineConfig()
     network: NetworkConfig = NetworkConfig()
     training: TrainingConfig = TrainingConfig()
+
+    def __post_init__(self) -> None:
+        if self.network.fusion.kind == "late" and self.training.classifier_learning_rate is not None:
+            raise ConfigError(
+                f"TrainingConfig.classifier_learning_rate: got {self.training.classifier_learning_rate}, but "
+                "network.fusion.kind = late has no SMGCNN to train with it; leave it out, or choose another fusion"
+            )

@@ -61,7 +61,10 @@ class BackendName(StrEnum):
 
 
 Recipe = Annotated[
-    str, typer.Option("--recipe", help="default, adapt, enrolled, shared-speakers, paper, demo, or a TOML file.")
+    str,
+    typer.Option(
+        "--recipe", help="default, enrolled, audio, video, adapt, shared-speakers, paper, demo, or a TOML file."
+    ),
 ]
 Settings = Annotated[list[str] | None, typer.Option("--set", help="One setting: training.epochs=20. Repeatable.")]
 Backend = Annotated[BackendName | None, typer.Option(help="Who runs the processes, through joblib.")]

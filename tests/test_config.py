@@ -124,6 +124,15 @@ def test_maps_that_do_not_divide_the_channels_are_refused() -> None:
         NetworkConfig(audio=encoder, video=encoder, fusion=FusionConfig(maps=4))
 
 
+def test_late_fusion_has_no_classifier_to_train_at_a_rate_of_its_own() -> None:
+    late, fast = NetworkConfig(fusion=FusionConfig(kind="late")), TrainingConfig(classifier_learning_rate=1e-3)
+    with pytest.raises(
+        ConfigError, match=r"classifier_learning_rate: got 0.001, but network.fusion.kind = late has no"
+    ):
+        Config(network=late, training=fast)
+    assert Config(network=late).training.classifier_learning_rate is None
+
+
 @pytest.mark.parametrize("choosing", [{"keep": "best"}, {"patience": 3}])
 def test_a_choice_needs_something_to_choose_by(choosing: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=r"TrainingConfig.validation_share: got 0, but keep = best and patience"):

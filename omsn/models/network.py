@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from omsn.config import NetworkConfig
 from omsn.models.batch import Batch
 from omsn.models.encoders import BiLSTMEncoder
-from omsn.models.mpdrf import FUSIONS
+from omsn.models.mpdrf import FUSIONS, ConcatenationFusion, MPDRFNet
 from omsn.models.smgcnn import SMGCNN
 
 
@@ -33,7 +33,13 @@ class Logits:
 
 
 class Network(nn.Module):
-    """BiLSTM encoders, MPDRF-Net, SMGCNN; works with either modality masked out."""
+    """BiLSTM encoders, MPDRF-Net, SMGCNN; works with either modality masked out.
+
+    With late fusion there are neither MPDRF-Net nor SMGCNN: the answer is the sum of each modality's own logits.
+    """
+
+    fusion: MPDRFNet | ConcatenationFusion | None
+    classifier: SMGCNN | None
 
     def __init__(self, sizes: Sizes, config: NetworkConfig) -> None:
         super().__init__()
@@ -41,9 +47,11 @@ class Network(nn.Module):
         self.video_encoder = BiLSTMEncoder(sizes.video_features, config.video)
         self.sizes, self.config = sizes, config
         self.n_folded = config.fusion.maps
-        self.fusion = FUSIONS[config.fusion.kind](config.fusion.maps, config.fusion)
-        folded_width = config.audio.channels // config.fusion.maps
-        self.classifier = SMGCNN(self.fusion.n_maps, folded_width, sizes.n_classes, config.classifier)
+        self.fusion = self.classifier = None
+        if config.fusion.kind != "late":
+            self.fusion = FUSIONS[config.fusion.kind](config.fusion.maps, config.fusion)
+            folded_width = config.audio.channels // config.fusion.maps
+            self.classifier = SMGCNN(self.fusion.n_maps, folded_width, sizes.n_classes, config.classifier)
         self.audio_head = nn.Linear(config.audio.channels, sizes.n_classes)
         self.video_head = nn.Linear(config.video.channels, sizes.n_classes)
 
@@ -54,8 +62,10 @@ class Network(nn.Module):
     def logits(self, batch: Batch) -> Logits:
         """Logits of the whole and of each modality alone."""
         audio, video = self.encode(batch)  # (B, N, D) each
-        fused = self.fuse(audio, video)  # (B, C, N, D / maps)
-        return Logits(self.classifier(fused), self.audio_head(audio.mean(dim=1)), self.video_head(video.mean(dim=1)))
+        by_audio, by_video = self.audio_head(audio.mean(dim=1)), self.video_head(video.mean(dim=1))  # (B, K) each
+        if self.classifier is None:
+            return Logits(by_audio + by_video, by_audio, by_video)
+        return Logits(self.classifier(self.fuse(audio, video)), by_audio, by_video)
 
     def encode(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """The matrices of sound and face, each (B, N, D)."""
@@ -63,13 +73,15 @@ class Network(nn.Module):
         return audio, self.video_encoder(batch.video, batch.video_mask)
 
     def fuse(self, audio: Tensor, video: Tensor) -> Tensor:
-        """Two matrices (B, N, D) to the maps (B, C, N, D / maps) that SMGCNN is given."""
+        """Two matrices (B, N, D) to the maps (B, C, N, D / maps) that SMGCNN is given; not with late fusion."""
+        assert self.fusion is not None
         fused: Tensor = self.fusion(self._fold(audio), self._fold(video))
         return fused
 
-    def heads(self) -> tuple[nn.Linear, nn.Linear, nn.Linear]:
+    def heads(self) -> tuple[nn.Linear, ...]:
         """The layers that give logits: their rows are the classes."""
-        return self.classifier.classify, self.audio_head, self.video_head
+        own = self.audio_head, self.video_head
+        return own if self.classifier is None else (self.classifier.classify, *own)
 
     def _fold(self, matrix: Tensor) -> Tensor:
         """A matrix (B, N, D) as maps (B, M, N, D / M)."""

@@ -116,7 +116,7 @@ class TrainingState:
 
 def parameter_groups(network: Network, config: TrainingConfig) -> list[dict[str, Any]]:
     """The optimizer's groups: all but SMGCNN, and SMGCNN; ``share`` is its learning rate as a multiple of the usual."""
-    own = list(network.classifier.parameters())
+    own = [] if network.classifier is None else list(network.classifier.parameters())
     rest = [weight for name, weight in network.named_parameters() if not name.startswith("classifier.")]
     rate = config.learning_rate if config.classifier_learning_rate is None else config.classifier_learning_rate
     return [{"params": rest, "share": 1.0}, {"params": own, "share": rate / config.learning_rate}]

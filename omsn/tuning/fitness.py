@@ -21,7 +21,7 @@ from omsn.config import Config
 from omsn.data.dataset import FeatureSet
 from omsn.data.padded import PaddedSet
 from omsn.data.splits import Fold
-from omsn.errors import InputError
+from omsn.errors import ConfigError, InputError
 from omsn.files import replace_file
 from omsn.models.network import Network
 from omsn.models.smgcnn import SMGCNN
@@ -131,8 +131,18 @@ def _encode(network: Network, part: PaddedSet) -> Tensor:
 
 
 def fresh_classifier(features: FeatureSet, config: Config, seed: int) -> SMGCNN:
-    """The common start of all candidates: SMGCNN untrained."""
-    return build_network(config, features, seed).classifier
+    """The common start of all candidates: SMGCNN untrained.
+
+    Raises:
+        ConfigError: the settings build a network without SMGCNN.
+    """
+    classifier = build_network(config, features, seed).classifier
+    if classifier is None:
+        raise ConfigError(
+            f"network.fusion.kind: got {config.network.fusion.kind}, which has no SMGCNN to search settings for; "
+            "choose another fusion"
+        )
+    return classifier
 
 
 def save_fused(path: Path, fused: Fused) -> None:

@@ -117,12 +117,13 @@ def tune(
     search = replace(search, settings=tuple(axis.setting for axis in axes))
     features, seed = load_features(plan.cache), plan.seeds[0]
     check_features(plan, features)
+    start = fresh_classifier(features, plan.config, seed)
     claim(run, plan, features)
     study = Study(run, axes, search.gazelles, seed, search.to_evaluate(), resume=resume)
     purpose = {"recipe": plan.recipe, "seed": seed, "search": search.to_evaluate()}
     kept = None if storage is None else open_study(storage, run.resolve().name, purpose)
     fitness = Fitness(
-        fresh_classifier(features, plan.config, seed),
+        start,
         _fused(features, plan.config, search, seed, run / FUSED_FILE, on_epoch),
         axes,
         short_training(plan.config, search),

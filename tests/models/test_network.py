@@ -159,6 +159,14 @@ def test_folding_keeps_every_number_in_its_step() -> None:
     assert folded[0, 1, 2].tolist() == matrix[0, 2, 2:4].tolist()
 
 
+def test_late_fusion_adds_up_what_each_modality_says() -> None:
+    network, batch = awake(VARIANTS["late"]), batch_of()
+    said = network.logits(batch)
+    torch.testing.assert_close(said.fused, said.audio + said.video)
+    assert not [name for name, _ in network.named_parameters() if name.startswith(("fusion.", "classifier."))]
+    assert network.heads() == (network.audio_head, network.video_head)
+
+
 def test_dropout_is_off_in_evaluation() -> None:
     network, batch = stirred(LOSSY), batch_of()
     assert torch.equal(network(batch), network(batch))

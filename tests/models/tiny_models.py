@@ -58,6 +58,8 @@ def with_matrix(steps: int, channels: int, maps: int) -> NetworkConfig:
 VARIANTS: dict[str, NetworkConfig] = {
     "mpdrf": replace(NETWORK, fusion=replace(FUSION, stages=3)),
     "concatenation": replace(NETWORK, fusion=replace(FUSION, kind="concatenation")),
+    "late": replace(NETWORK, fusion=replace(FUSION, kind="late")),
+    "batch norm": with_encoder(replace(ENCODER, conv_norm="batch")),
     "no recurrent": with_encoder(replace(ENCODER, recurrent=False)),
     "no convolutions": with_encoder(replace(ENCODER, conv_layers=0)),
     "no encoder at all": with_encoder(replace(ENCODER, conv_layers=0, recurrent=False, frame_group=1)),

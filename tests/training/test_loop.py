@@ -275,7 +275,7 @@ def test_a_run_stopped_within_an_epoch_goes_on_from_its_last_state(tmp_path: Pat
     whole = network()
     fit(whole, TRAIN, VALIDATION, TRAINING, seed=2)
     path, net = tmp_path / "state", network()
-    net.classifier.register_forward_hook(stop_at_call(9))  # in the third epoch
+    net.audio_head.register_forward_hook(stop_at_call(9))  # in the third epoch
     with pytest.raises(StoppedError):
         fit(net, TRAIN, VALIDATION, TRAINING, seed=2, state_path=path)
     assert path.exists()
@@ -331,7 +331,7 @@ def test_a_loss_that_is_no_number_names_the_clips() -> None:
 def test_a_gradient_that_is_no_number_is_no_step() -> None:
     """The loss may be finite where its gradient is not; the network must not be ruined in silence."""
     net = network()
-    net.classifier.classify.weight.register_hook(lambda gradient: gradient * math.inf)  # type: ignore[no-untyped-call]
+    net.audio_head.weight.register_hook(lambda gradient: gradient * math.inf)  # type: ignore[no-untyped-call]
     with pytest.raises(TrainingError, match=r"gradient is .* in epoch 1, batch of"):
         fit(net, TRAIN, None, replace(TRAINING, epochs=1), seed=1)
 

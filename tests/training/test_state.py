@@ -222,6 +222,7 @@ def test_other_network(tmp_path: Path) -> None:
 def test_the_classifier_may_have_a_learning_rate_of_its_own() -> None:
     torch.manual_seed(0)
     whole = network()
+    assert whole.classifier is not None
     rest, own = parameter_groups(whole, replace(TRAINING, learning_rate=0.02, classifier_learning_rate=0.005))
     assert (rest["share"], own["share"]) == (1.0, 0.25)
     assert {id(weight) for weight in own["params"]} == {id(weight) for weight in whole.classifier.parameters()}

@@ -49,6 +49,7 @@ def test_maps_are_what_the_trained_network_hands_to_its_classifier(fused: Fused)
     network = build_network(CONFIG, CORPUS, seed=0)
     fit(network, parts.train, None, CONFIG.training, seed=0)
     network.eval()
+    assert network.classifier is not None
     for part, kept in ((parts.train, fused.train), (parts.test, fused.validation)):
         batch = part.batch(torch.arange(len(part)))
         with torch.no_grad():

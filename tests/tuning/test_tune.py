@@ -172,6 +172,14 @@ def test_two_settings_at_once(plan: Plan, tmp_path: Path) -> None:
     assert "training.weight_decay" in page
 
 
+def test_a_network_without_what_is_searched(plan: Plan, tmp_path: Path) -> None:
+    network = replace(plan.config.network, fusion=replace(plan.config.network.fusion, kind="late"))
+    late = replace(plan, config=replace(plan.config, network=network))
+    with pytest.raises(ConfigError, match=r"network.fusion.kind: got late, which has no SMGCNN to search settings for"):
+        tune(late, SEARCH, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(("steps", "batch_size"), [(0, 8), (2, 0)])
 def test_a_training_of_nothing(steps: int, batch_size: int) -> None:
     with pytest.raises(ConfigError, match=f"got {steps} steps of {batch_size} clips, expected at least 1 of each"):
