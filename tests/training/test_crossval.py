@@ -7,41 +7,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from tiny_corpus import LABELS, NETWORK, TRAINING, features, labelled, samples, write_cache
+from tiny_corpus import LABELS, NETWORK, features, labelled, samples, write_cache
+from tiny_run import FAST, RESULTS, StoppedError, half_a_round, plan_of, same_results, without_times
 
-from omsn.config import Config, TrainingConfig
+from omsn.config import Config
 from omsn.data.dataset import load_features
 from omsn.errors import CacheError, CheckpointError, ConfigError, InputError, LeakError
-from omsn.models.losses import together
 from omsn.report.html import write_report
 from omsn.report.run import parse_metrics, read_history
 from omsn.training.crossval import cross_validate
-from omsn.training.loop import fit
 from omsn.training.out_of_fold import read_predictions
-from omsn.training.parts import make_parts
-from omsn.training.plan import Plan, Round, plan_rounds, speaker_names
+from omsn.training.plan import Round, plan_rounds, speaker_names
 from omsn.training.rounds import build_network, count_parameters
-from omsn.training.run_folder import claim
-from omsn.training.state import Epoch
 from omsn.training.temperature import calibrate
 from omsn.types import LabelledSample
-
-FAST = replace(TRAINING, epochs=2, batch_size=32)
-RESULTS = ("predictions.csv", "history.csv")
-
-
-class StoppedError(Exception):
-    """Somebody has pulled the plug."""
-
-
-def plan_of(cache: Path, protocol: str = "loso", training: TrainingConfig = FAST, **facts: Any) -> Plan:
-    plan = Plan(
-        cache, protocol, seeds=(0,), model="network", config=Config(network=NETWORK, training=training), recipe=""
-    )
-    return replace(plan, **facts)
 
 
 @pytest.fixture(scope="module")
@@ -62,15 +43,6 @@ def svm_run(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("svm")
     cross_validate(plan_of(cache, model="svm"), run)
     return run
-
-
-def same_results(first: Path, second: Path) -> bool:
-    return all((first / name).read_bytes() == (second / name).read_bytes() for name in RESULTS)
-
-
-def without_times(run: Path) -> dict[str, Any]:
-    metrics: dict[str, Any] = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
-    return {name: value for name, value in metrics.items() if not name.endswith("seconds")}
 
 
 def stop_after(rounds: int) -> Callable[[int, int, str], None]:
@@ -202,62 +174,6 @@ def test_without_enough_clips_for_the_svm_there_is_no_baseline(tmp_path: Path) -
     assert write_report(tmp_path / "run").exists()
 
 
-# ---------------------------------------------------------------- several networks a fold
-
-
-@pytest.fixture(scope="module")
-def pair(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two networks a fold, which answer together."""
-    run = tmp_path_factory.mktemp("pair")
-    cross_validate(plan_of(cache, networks=2), run)
-    return run
-
-
-def test_networks_of_a_fold_answer_together(cache: Path, tmp_path: Path) -> None:
-    nobody_validates = plan_of(cache, training=replace(FAST, validation_share=0.0, keep="last"))  # same folds, any seed
-    cross_validate(replace(nobody_validates, seeds=(0, 1)), tmp_path / "singly")
-    cross_validate(replace(nobody_validates, networks=2), tmp_path / "pair")
-    singly, said = (read_predictions(tmp_path / run / "predictions.csv") for run in ("singly", "pair"))
-    first, second = (singly.take(singly.seeds == seed) for seed in (0, 1))
-    assert first.clips.tolist() == second.clips.tolist() == said.clips.tolist()
-    expected = together(torch.from_numpy(np.stack([first.probabilities, second.probabilities])))
-    np.testing.assert_allclose(said.probabilities, expected.numpy(), rtol=1e-5)
-    assert {row.seed for row in read_history(tmp_path / "pair")} == {0, 1}
-
-
-def test_the_metrics_tell_how_many_networks_answer(finished: Path, pair: Path) -> None:
-    one, two = without_times(finished), without_times(pair)
-    assert (one["members"], two["members"]) == (1, 2)
-    assert two["parameters"] == 2 * one["parameters"]
-    told = parse_metrics(two | {"seconds": 1.0})
-    assert (told.model_name, told.seeds_named) == ("2 networks together", "seeds 0")
-
-
-def test_networks_of_different_rounds_have_nothing_in_common(cache: Path) -> None:
-    plan = plan_of(cache, networks=3)
-    assert [plan.network_seeds(seed) for seed in (0, 1)] == [(0, 1, 2), (3, 4, 5)]
-
-
-def test_a_fold_interrupted_between_networks_goes_on(cache: Path, pair: Path, tmp_path: Path) -> None:
-    state = half_a_round(plan_of(cache, networks=2), tmp_path)
-    cross_validate(plan_of(cache, networks=2), tmp_path)
-    assert same_results(tmp_path, pair)
-    assert not list(state.parent.glob("state*"))
-
-
-def test_a_run_of_another_number_of_networks_is_refused(cache: Path, pair: Path) -> None:
-    with pytest.raises(ConfigError, match=r"networks: got 3, the run has 2"):
-        cross_validate(plan_of(cache, networks=3), pair)
-    with pytest.raises(ConfigError, match=r"networks: got 1, the run has 2"):
-        cross_validate(plan_of(cache), pair)
-
-
-@pytest.mark.parametrize(("model", "networks"), [("network", 0), ("svm", 2), ("network", -1)])
-def test_no_networks_or_several_svms_are_refused(cache: Path, model: str, networks: int) -> None:
-    with pytest.raises(ConfigError, match=f"--networks: got {networks} for the {model}, expected at least 1"):
-        plan_of(cache, model=model, networks=networks)
-
-
 # ---------------------------------------------------------------- interruption
 
 
@@ -289,23 +205,6 @@ def test_a_fold_interrupted_between_epochs_goes_on(cache: Path, finished: Path, 
     cross_validate(plan_of(cache), tmp_path)
     assert same_results(tmp_path, finished)
     assert not state.exists()
-
-
-def half_a_round(plan: Plan, run: Path) -> Path:
-    """What a process that was killed after the first epoch of the second fold leaves."""
-
-    def stop(epoch: Epoch) -> None:
-        raise StoppedError
-
-    corpus = load_features(plan.cache)
-    one = plan_rounds(plan, corpus)[0][1]
-    claim(run, plan, corpus)
-    path = run / "folds" / one.folder_name / "state-0.safetensors"
-    parts = make_parts(corpus, one.fold, plan.config.training)
-    network = build_network(plan.config, corpus, one.seed)
-    with pytest.raises(StoppedError):
-        fit(network, parts.train, parts.validation, plan.config.training, seed=0, state_path=path, on_epoch=stop)
-    return path
 
 
 def test_a_damaged_state_is_told(cache: Path, tmp_path: Path) -> None:
