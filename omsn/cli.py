@@ -42,15 +42,11 @@ def _command(function: AnyCommand) -> AnyCommand:
 def prepare(
     folder: Annotated[Path, typer.Argument(help="Folder of the corpus.")],
     out_: options.Out,
-    corpus: Annotated[
-        options.CorpusName, typer.Option(help="How the corpus names its files.")
-    ] = options.CorpusName.ravdess,
+    corpus: options.CorpusKind = options.CorpusName.ravdess,
     template: Annotated[str, typer.Option(help="For pattern: '{speaker}-{statement}-{emotion}_{take}.mp4'.")] = "",
     labels: options.Labels = None,
     channel: Annotated[str, typer.Option(help="For ravdess: speech, song or both.")] = "speech",
-    name: Annotated[
-        str, typer.Option(help="Name of the corpus; else ravdess, what its manifest says, or its folder's.")
-    ] = "",
+    name: options.Name = "",
     recipe: options.Recipe = "default",
     settings: options.Settings = None,
     jobs: options.Jobs = 1,

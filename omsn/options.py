@@ -100,6 +100,8 @@ CheckpointOption = Annotated[
     Path | None,
     typer.Option("--checkpoint", help="Folder that omsn train wrote; where not given, the package's own weights."),
 ]
+CorpusKind = Annotated[CorpusName, typer.Option(help="How the corpus names its files.")]
+Name = Annotated[str, typer.Option(help="Name of the corpus; else ravdess, what its manifest says, or its folder's.")]
 Protocol = Annotated[str, typer.Option(help="actors-4, actors-luna, actors-emobox, loso, random-80-20, ...")]
 Model = Annotated[ModelName, typer.Option(help="The network, or the SVM on clip statistics.")]
 Networks = Annotated[
@@ -109,7 +111,8 @@ CalibrateBy = Annotated[
     Path | None,
     typer.Option(
         metavar="RUN",
-        help="A finished omsn crossval with the same settings: the checkpoint takes the temperature that it found.",
+        help="A finished omsn crossval with the same settings, and --networks N for N seeds: the checkpoint takes the "
+        "temperature that it found.",
     ),
 ]
 StartFrom = Annotated[

@@ -173,7 +173,7 @@ def print_training(metrics: Mapping[str, Any], page: Path | None, checkpoint: Pa
 
 def print_scores(metrics: Mapping[str, Any], page: Path | None) -> None:
     """The headline metrics with their intervals, the baseline beside them."""
-    from omsn.report.run import what_intervals_lack
+    from omsn.report.scores import what_intervals_lack
 
     scores, baseline = metrics["scores"], metrics.get("baseline")
     columns = ["metric", "value", "95% interval", *(["SVM baseline"] if baseline else [])]

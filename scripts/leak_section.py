@@ -9,7 +9,8 @@ from statistics import fmean
 from omsn.data.splits import PROTOCOLS
 from omsn.errors import InputError
 from omsn.report.protocols import ProtocolScores, draw_protocols
-from omsn.report.run import Metric, RunMetrics
+from omsn.report.run import RunMetrics
+from omsn.report.scores import Metric
 from omsn.report.style import caption, figure_style, to_svg_file
 from omsn.report.tables import GIVEN, NONE, Table, percent, to_markdown, with_interval
 

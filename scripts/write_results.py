@@ -27,16 +27,8 @@ from omsn.files import replace_file
 from omsn.recipes import flat_settings, load_config, recipe_names, to_dict
 from omsn.report.html import judge_baseline, leak_warnings
 from omsn.report.paper_numbers import PROTOCOLS
-from omsn.report.run import (
-    METRICS_FILE,
-    PREDICTIONS_FILE,
-    Headline,
-    RunMetrics,
-    check_predictions,
-    parse_metrics,
-    read_metrics,
-    what_intervals_lack,
-)
+from omsn.report.run import METRICS_FILE, PREDICTIONS_FILE, RunMetrics, check_predictions, parse_metrics, read_metrics
+from omsn.report.scores import Headline, what_intervals_lack
 from omsn.report.tables import (
     NONE,
     Table,

@@ -30,6 +30,7 @@ class BatchNorm(nn.Module):
 
     In training by the batch's own mean and variance, else by their running averages, so that an answer does not depend
     on the clips beside it. A batch with fewer than two real frames, which has no variance, takes the averages too.
+    Not ``nn.BatchNorm1d``: its counter of batches is an integer, which the running average of the weights cannot take.
     """
 
     mean: Tensor

@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from omsn.report.run import CalibrationBin, ClassRow, HistoryRow, Metric, RocCurve, RunMetrics, SpeakerRow
+from omsn.report.run import HistoryRow, RunMetrics
+from omsn.report.scores import CalibrationBin, ClassRow, Metric, RocCurve, SpeakerRow
 from omsn.report.style import (
     BLUE,
     HEAT,

@@ -8,7 +8,8 @@ from pathlib import Path
 from omsn.report import tables
 from omsn.report.figures import draw_figures
 from omsn.report.page import write_page
-from omsn.report.run import RunMetrics, check_predictions, read_history, read_metrics, what_intervals_lack
+from omsn.report.run import RunMetrics, check_predictions, read_history, read_metrics
+from omsn.report.scores import what_intervals_lack
 
 _DESCRIPTIONS = {
     "scores": "WAR and UAR with their 95% intervals, against the baseline and chance",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from omsn.report.run import Metric
+from omsn.report.scores import Metric
 from omsn.report.style import BLUE, INK, MUTED, ORANGE, clean, figure_style, new_figure, percent_axis, title
 
 _ROW_IN, _ROOM_IN = 0.62, 1.0

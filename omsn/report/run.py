@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import ValidationError, model_validator
 
 from omsn.errors import InputError
+from omsn.report.scores import Baseline, Calibrated, Comparison, Part, Scores
 
 FORMAT = 1
 """Version of the layout of ``metrics.json`` that this code reads."""
@@ -19,167 +20,8 @@ METRICS_FILE = "metrics.json"
 HISTORY_FILE = "history.csv"
 PREDICTIONS_FILE = "predictions.csv"
 
-FEW_SPEAKERS = 10
-"""A bootstrap over fewer is told to be too narrow: its 95% intervals cover clearly less."""
 
-
-class _Part(BaseModel):
-    """Base of all parts; fields that a later version adds are ignored."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class Metric(_Part):
-    """One metric, from 0 to 1; None where it cannot be known."""
-
-    mean_over_folds: float | None
-    pooled: float | None
-    interval: tuple[float | None, float | None]
-    per_seed: tuple[float | None, ...]
-
-
-class Headline(_Part):
-    """The metrics that are one number."""
-
-    war: Metric
-    uar: Metric
-    macro_f1: Metric
-    macro_precision: Metric
-    macro_recall: Metric
-    macro_specificity: Metric
-    mean_one_vs_rest_accuracy: Metric
-    auc: Metric
-    ece: Metric
-
-
-class ClassRow(_Part):
-    """How one class is recognised; None where the run has no clip of it."""
-
-    label: str
-    support: int
-    precision: float | None
-    recall: float | None
-    specificity: float | None
-    one_vs_rest_accuracy: float | None
-    f1: float | None
-    auc: float | None
-
-
-class SpeakerRow(_Part):
-    """How one speaker is recognised."""
-
-    speaker: str
-    sex: str
-    clips: int
-    war: float
-    uar: float
-
-
-class SexRow(_Part):
-    """How the speakers of one sex are recognised."""
-
-    sex: str
-    speakers: int
-    clips: int
-    war: float
-    uar: float
-
-
-class RocCurve(_Part):
-    """One class against the rest."""
-
-    label: str
-    false_positive_rate: tuple[float, ...]
-    true_positive_rate: tuple[float, ...]
-
-
-class CalibrationBin(_Part):
-    """Clips whose predicted class was given a probability in (low, high]."""
-
-    low: float
-    high: float
-    clips: int
-    confidence: float
-    accuracy: float
-
-
-class Chance(_Part):
-    """What knowing nothing scores."""
-
-    war: float
-    uar: float
-
-
-class Scores(Headline):
-    """Everything measured in a run."""
-
-    clips: int
-    speakers: int
-    interval_over: Literal["speakers", "clips"]
-    chance: Chance
-    per_class: tuple[ClassRow, ...]
-    per_speaker: tuple[SpeakerRow, ...]
-    per_sex: tuple[SexRow, ...]
-    confusion: tuple[tuple[int, ...], ...]
-    roc: tuple[RocCurve, ...]
-    calibration: tuple[CalibrationBin, ...]
-
-
-def what_intervals_lack(over: str, speakers: int) -> str:
-    """Why intervals over ``speakers`` or ``clips`` are to be read with care, in words; nothing where they are not."""
-    if over == "clips":
-        return "fewer than two speakers are known, so that intervals are over clips: on new people the spread is wider"
-    if speakers < FEW_SPEAKERS:
-        return f"{speakers} speakers are few: the intervals are narrower than they should be, the more so the fewer"
-    return ""
-
-
-class Difference(_Part):
-    """The run's metric less its baseline's, with the interval of the paired bootstrap."""
-
-    value: float | None
-    interval: tuple[float | None, float | None]
-
-
-class Baseline(_Part):
-    """A simpler model on the same folds."""
-
-    name: str
-    scores: Headline
-    difference: Mapping[str, Difference] | None = None
-
-
-class OverSeeds(_Part):
-    """A number that is smaller the better, with all folds of a seed in one: each seed's, and their mean."""
-
-    pooled: float | None
-    per_seed: tuple[float | None, ...]
-
-
-class Calibration(_Part):
-    """How far probabilities can be believed: expected calibration error, and negative log-likelihood in nats."""
-
-    ece: OverSeeds
-    nll: OverSeeds
-
-
-class Calibrated(_Part):
-    """Temperature scaling: each fold's answers scaled by what was fitted on the speakers of the others."""
-
-    temperature: float
-    before: Calibration
-    after: Calibration
-    bins: tuple[CalibrationBin, ...]
-
-
-class Comparison(_Part):
-    """This run's metrics less those of another run on the same clips and seeds."""
-
-    run: str
-    difference: Mapping[str, Difference]
-
-
-class Fold(_Part):
+class Fold(Part):
     """Who stood on which side of one split."""
 
     name: str
@@ -196,7 +38,7 @@ class Fold(_Part):
         return tuple(sorted(set(self.test_speakers) & (set(self.train_speakers) | set(self.validation_speakers))))
 
 
-class Protocol(_Part):
+class Protocol(Part):
     """How the clips were split."""
 
     name: str
@@ -211,7 +53,7 @@ class Protocol(_Part):
         return bool(self.leaks) or not self.speaker_independent or any(fold.shared_speakers for fold in self.folds)
 
 
-class Data(_Part):
+class Data(Part):
     """What was learnt from."""
 
     corpus: str
@@ -222,7 +64,7 @@ class Data(_Part):
     """Changes with the clips, labels and features; none in runs recorded without it."""
 
 
-class MadeWith(_Part):
+class MadeWith(Part):
     """What trained: the same seed gives other last digits, and so another network, where one of these differs."""
 
     torch: str
@@ -233,7 +75,7 @@ class MadeWith(_Part):
         return f"torch {self.torch}, {self.machine} with {self.instructions}"
 
 
-class StartedFrom(_Part):
+class StartedFrom(Part):
     """The checkpoint whose weights the networks started from, and who had trained it on what."""
 
     digest: str
@@ -247,7 +89,7 @@ class StartedFrom(_Part):
         return f"weights trained on {len(self.speakers)} speakers of {', '.join(self.corpus) or 'an unknown corpus'}"
 
 
-class RunMetrics(_Part):
+class RunMetrics(Part):
     """The whole of ``metrics.json``; what stands last with a default is not there in every run."""
 
     format: Literal[1]
@@ -298,7 +140,7 @@ class RunMetrics(_Part):
         return self
 
 
-class HistoryRow(_Part):
+class HistoryRow(Part):
     """One epoch of one fold, on one part of the data."""
 
     seed: int

@@ -19,7 +19,8 @@ from omsn.report.paper_numbers import (
     TABLE_2,
     Table1Row,
 )
-from omsn.report.run import Difference, Metric, RunMetrics, Scores
+from omsn.report.run import RunMetrics
+from omsn.report.scores import Difference, Metric, Scores
 
 NONE = "-"
 """Stands where a number is not known or not published."""

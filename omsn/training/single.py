@@ -49,8 +49,8 @@ def train(
     Args:
         plan: what to do.
         run: folder of the results.
-        calibrate_by: folder of a finished cross-validation with the same settings, or of an ensemble of as many
-            networks as there are seeds, whose temperature the checkpoint takes. The scores stay those of the networks'
+        calibrate_by: folder of a finished cross-validation with the same settings, in which as many networks answer
+            together as there are seeds; the checkpoint takes its temperature. The scores stay those of the networks'
             own probabilities: the held-out speakers helped to fit it.
         on_epoch: called with (epochs done, epochs in all, the loss as text), networks one after the other.
 

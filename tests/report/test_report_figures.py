@@ -18,7 +18,8 @@ from omsn.report.figures import (
     draw_roc,
     draw_speakers,
 )
-from omsn.report.run import HistoryRow, SpeakerRow, parse_metrics
+from omsn.report.run import HistoryRow, parse_metrics
+from omsn.report.scores import SpeakerRow
 from omsn.report.style import THEMED, caption, figure_style, new_figure, to_svg, write_png
 
 

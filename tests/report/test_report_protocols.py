@@ -5,7 +5,7 @@ from pathlib import Path
 
 import omsn.report
 from omsn.report.protocols import ProtocolScores, draw_protocols
-from omsn.report.run import Metric
+from omsn.report.scores import Metric
 from omsn.report.style import DARK, THEMED, new_figure, to_svg_file
 
 

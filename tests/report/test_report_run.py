@@ -6,7 +6,8 @@ import pytest
 from made_up_run import made_up_metrics, write_run
 
 from omsn.errors import InputError
-from omsn.report.run import check_predictions, parse_metrics, read_history, read_metrics, what_intervals_lack
+from omsn.report.run import check_predictions, parse_metrics, read_history, read_metrics
+from omsn.report.scores import what_intervals_lack
 
 
 def test_folder_without_metrics(tmp_path: Path) -> None:

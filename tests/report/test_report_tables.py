@@ -7,7 +7,8 @@ from made_up_run import made_up_metrics, ravdess_metrics
 
 from omsn.labels import RAVDESS_EMOTIONS
 from omsn.report.paper_numbers import PAPER_METHOD, PAPER_ONE_VS_REST_ACCURACY, PAPER_WAR, TABLE_1, TABLE_2
-from omsn.report.run import Metric, RunMetrics, parse_metrics
+from omsn.report.run import RunMetrics, parse_metrics
+from omsn.report.scores import Metric
 from omsn.report.tables import (
     Table,
     calibration_table,

@@ -18,7 +18,7 @@ from omsn.config import Config, PipelineConfig, TrainingConfig
 from omsn.data.dataset import FeatureSet
 from omsn.errors import ConfigError, InputError
 from omsn.recipes import to_dict
-from omsn.report.run import Calibrated
+from omsn.report.scores import Calibrated
 from omsn.training.calibration import fit_temperature, negative_log_likelihood, tempered
 from omsn.training.metrics import score
 from omsn.training.out_of_fold import OutOfFold
