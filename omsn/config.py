@@ -1,4 +1,4 @@
-"""Settings: one frozen dataclass a stage, grouped as the three maps are: pipeline, network, training.
+"""Settings: one frozen dataclass a stage, grouped as the three maps are: pipeline, network, training; then answer.
 
 Every field has a default, a unit and a line that says what it does. A recipe (``omsn/recipes``) holds only
 the differences from these defaults.
@@ -353,13 +353,27 @@ class TrainingConfig(_Checked):
         return self.identity_columns if self.normalisation == "none" else ()
 
 
+# ---------------------------------------------------------------- answer: probabilities of one person's clips
+
+
+@dataclass(frozen=True)
+class AnswerConfig(_Checked):
+    """What is made of the networks' answers where several clips of a person are known (normalisation enrolled)."""
+
+    neighbours: int = bounded(3, 0, 100)
+    """Clips of a person, the most alike, that an answer takes account of at most; 0 leaves each answer by itself."""
+    neighbour_weight: float = bounded(1.0, 0.0, 10.0)
+    """Weight of a neighbour's answer beside the clip's own, where both are each other's neighbours."""
+
+
 @dataclass(frozen=True)
 class Config:
-    """All settings, grouped as the three maps: pipeline (file to Sample), network (Batch to logits), training."""
+    """All settings: pipeline (file to Sample), network (Batch to logits), training, answer (of a person's clips)."""
 
     pipeline: PipelineConfig = PipelineConfig()
     network: NetworkConfig = NetworkConfig()
     training: TrainingConfig = TrainingConfig()
+    answer: AnswerConfig = AnswerConfig()
 
     def __post_init__(self) -> None:
         if self.network.fusion.kind == "late" and self.training.classifier_learning_rate is not None:
@@ -367,3 +381,9 @@ class Config:
                 f"TrainingConfig.classifier_learning_rate: got {self.training.classifier_learning_rate}, but "
                 "network.fusion.kind = late has no SMGCNN to train with it; leave it out, or choose another fusion"
             )
+
+    @property
+    def takes_neighbours(self) -> bool:
+        """Whether clips of a person are answered together: only whoever is enrolled is known to have several."""
+        weighed = self.answer.neighbours > 0 and self.answer.neighbour_weight > 0
+        return weighed and self.training.normalisation == "enrolled"

@@ -7,13 +7,22 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
+from omsn.config import AnswerConfig
 from omsn.errors import OmsnError
+from omsn.features.clip_statistics import clip_statistics
 from omsn.features.neutral import RestingFace
 from omsn.features.normalise import SampleStatistics, SampleSums
+from omsn.models.lame import affinities, lame
+from omsn.types import Floats, Modality, Sample
 from omsn.windows import WHOLE_S, View
 
 ENROL_S = 60.0
 """The windows that end within this time are answered together: the first few seconds tell little of a person."""
+MAX_VIEWS = 300
+"""Windows of the enrolment, the first ones, that answers take account of: some 30 MB, asked of within two seconds."""
 
 logger = logging.getLogger(__name__)
 
@@ -26,20 +35,55 @@ class Enrolment:
         sums: of the frames of all windows of the person's files.
         files: their resolved paths.
         resting: the person's neutral face; None where no clip tells it.
+        views: windows of these files with the file of each, none of which overlap; ``MAX_VIEWS`` at most.
     """
 
     sums: SampleSums
     files: frozenset[Path] = frozenset()
     resting: RestingFace | None = None
+    views: tuple[tuple[Path, Sample], ...] = ()
 
     def plus(self, path: Path, windows: Iterable[tuple[View, ...]]) -> Enrolment:
         """With the main face, and the sound, of one more file; one that is there already counts once."""
         if path.resolve() in self.files:
             return self
-        sums = self.sums
+        sums, kept, until_s = self.sums, list(self.views), 0.0
         for view in (view for views in windows for view in views if view.track == 0):
             sums = sums.plus(view.sample)
-        return replace(self, sums=sums, files=self.files | {path.resolve()})
+            if view.start_s >= until_s and len(kept) < MAX_VIEWS:
+                kept.append((path.resolve(), view.sample))
+                until_s = view.end_s
+        return replace(self, sums=sums, files=self.files | {path.resolve()}, views=tuple(kept))
+
+
+@dataclass(frozen=True, eq=False)
+class Neighbours:
+    """What is said of the windows of a person's enrolment, each by itself; answers to other windows take account of it.
+
+    Attributes:
+        files: (n) the file of each window.
+        described: (n, S) its statistics, standardised by the enrolment.
+        probabilities: (n, K).
+        answer: how many neighbours, and their weight.
+        modality: what of a window is looked at.
+        wccn: (S, D) tells which windows are alike.
+    """
+
+    files: tuple[Path, ...]
+    described: Floats
+    probabilities: NDArray[np.floating]
+    answer: AnswerConfig
+    modality: Modality
+    wccn: Floats
+
+    def adjust(self, path: Path, sample: Sample, probabilities: NDArray[np.floating]) -> NDArray[np.floating]:
+        """The answer (K,) to one more window of the person, which is in a file, beside those of all other files."""
+        others = [row for row, file in enumerate(self.files) if file != path.resolve()]
+        described = np.concatenate([self.described[others], clip_statistics([sample], self.modality)])
+        said = np.concatenate([self.probabilities[others], probabilities[None]])
+        weights = self.answer.neighbour_weight * affinities(described, self.answer.neighbours, self.wccn)
+        answer: NDArray[np.float64] = lame(said, weights)[-1]
+        return answer
 
 
 def standardised(windows: Iterable[tuple[View, ...]], statistics: SampleStatistics) -> Iterator[tuple[View, ...]]:

@@ -11,17 +11,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
+import numpy as np
+from numpy.typing import NDArray
+
 from omsn.config import Normalisation
 from omsn.data.padded import pad_batch
 from omsn.errors import InputError, OmsnError
 from omsn.features.audio import audio_columns
+from omsn.features.clip_statistics import clip_statistics
 from omsn.features.face import face_columns
 from omsn.features.neutral import RestingFace
 from omsn.features.normalise import SampleStatistics, SampleSums, leave_out
 from omsn.labels import LabelSet
 from omsn.media.probe import probe
 from omsn.models.checkpoint import check_columns, load_checkpoint, mode_for, shipped_checkpoint
-from omsn.people import Enrolment, enrolled, standardised
+from omsn.people import Enrolment, Neighbours, enrolled, standardised
 from omsn.timing import timed
 from omsn.training.calibration import tempered
 from omsn.types import Modality, Prediction, Sample, Window
@@ -49,9 +53,11 @@ class Recognizer:
             checkpoint: folder that ``omsn train`` wrote; None takes the weights that the package carries.
             normalisation: ``enrolled`` standardises by the frames of the enrolment and of the file so far, ``none`` by
                 the training part; None takes the checkpoint's mode, and any other is logged as a warning.
-            enrolment: a file or files of the person in all files to come, of many emotions and no known one. Without
-                them, ``enrolled`` has nothing but each file itself. Or the ``enrolment`` of another recognizer with the
-                same checkpoint and mode, which need not read the files again.
+            enrolment: a file or files of the person in all files to come, of many emotions and no known one. Answers
+                also take account of what is said of the windows in them that are most like the one in question
+                (``answer.neighbours``). Without them, ``enrolled`` has nothing but each file itself. Or the
+                ``enrolment`` of another recognizer with the same checkpoint and mode, which need not read the files
+                again.
             baseline: a clip of the same person, neutral throughout. The main face's displacements, and the changes of
                 its distances and angles, are measured from what it shows there, instead of from the start or the usual
                 look of the face in each file. ``enrolled`` takes it as one more file of the enrolment, voice and face.
@@ -93,6 +99,7 @@ class Recognizer:
             files += [baseline] if self._normalisation == "enrolled" else []
         for path in files:
             self._known = self._known.plus(Path(path), self._views(path))
+        self._neighbours = self._neighbours_in(self._known)
 
     @property
     def labels(self) -> LabelSet:
@@ -135,8 +142,9 @@ class Recognizer:
         """
         for views in _together(self._standardised(Path(path), self._views(path, on_time))):
             present = [view for view in views if modalities_of(view.sample)]
-            for view, probabilities in zip(present, self._ask([view.sample for view in present]), strict=True):
-                modalities = modalities_of(view.sample)
+            said = self._ask([view.sample for view in present])  # (B, K)
+            for view, by_itself in zip(present, said, strict=True):
+                probabilities, modalities = self._answer(Path(path), view, by_itself), modalities_of(view.sample)
                 yield Window(view.start_s, view.end_s, probabilities, modalities, view.track, view.speaking, view.path)
 
     def _face_at_rest(self, path: str | Path) -> RestingFace | None:
@@ -165,15 +173,31 @@ class Recognizer:
             return enrolled(windows, path, self._known)
         return standardised(windows, self._statistics)
 
-    def _ask(self, samples: Sequence[Sample]) -> list[tuple[float, ...]]:
-        """Probabilities of each standardised sample, in label order."""
+    def _ask(self, samples: Sequence[Sample]) -> NDArray[np.floating]:
+        """Probabilities (B, K) of each standardised sample by itself, in label order, before temperature scaling."""
         if not samples:
-            return []
+            return np.zeros((0, len(self.labels)))
         training = self._trained.config.training
         inputs = pad_batch([leave_out(sample, training.left_out) for sample in samples], training.modality)
         with timed("network"):
-            probabilities = self._trained.answer(inputs)  # (B, K)
-        return [tuple(row) for row in tempered(probabilities.numpy(), self._trained.temperature).tolist()]
+            return self._trained.answer(inputs).numpy()
+
+    def _answer(self, path: Path, view: View, probabilities: NDArray[np.floating]) -> tuple[float, ...]:
+        """What is said of a window by itself, beside what is said of the enrolment where it is its person, scaled."""
+        if self._neighbours is not None and view.track == 0:
+            probabilities = self._neighbours.adjust(path, view.sample, probabilities)
+        return tuple(tempered(probabilities[None], self._trained.temperature)[0].tolist())
+
+    def _neighbours_in(self, known: Enrolment) -> Neighbours | None:
+        """The enrolment's windows with what is said of each; None where answers take no account of them."""
+        wccn, modality = self._trained.wccn, self._trained.config.training.modality
+        if self._normalisation != "enrolled" or wccn is None or not known.views:
+            return None
+        statistics = known.sums.statistics()
+        files, samples = zip(*((file, statistics.standardise(sample)) for file, sample in known.views), strict=True)
+        asked = [self._ask(samples[first : first + TOGETHER]) for first in range(0, len(samples), TOGETHER)]
+        described, config = clip_statistics(samples, modality), self._trained.config
+        return Neighbours(files, described, np.concatenate(asked), config.answer, modality, wccn)
 
 
 def _together(windows: Iterable[tuple[View, ...]]) -> Iterator[list[View]]:

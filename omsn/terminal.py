@@ -172,16 +172,17 @@ def print_training(metrics: Mapping[str, Any], page: Path | None, checkpoint: Pa
 
 
 def print_scores(metrics: Mapping[str, Any], page: Path | None) -> None:
-    """The headline metrics with their intervals, the baseline beside them."""
+    """The headline metrics with their intervals, what is said of each clip by itself and the baseline beside them."""
     from omsn.report.scores import what_intervals_lack
 
-    scores, baseline = metrics["scores"], metrics.get("baseline")
-    columns = ["metric", "value", "95% interval", *(["SVM baseline"] if baseline else [])]
-    table = Table(*columns, title=_what_was_run(metrics), title_justify="left")
+    scores = metrics["scores"]
+    named = {"each clip by itself": metrics.get("by_itself"), "SVM baseline": metrics.get("baseline")}
+    others = {name: other["scores"] for name, other in named.items() if other}
+    table = Table("metric", "value", "95% interval", *others, title=_what_was_run(metrics), title_justify="left")
     for name, title in METRIC_NAMES.items():
         low, high = scores[name]["interval"]
         row = [title, _number(scores[name]["pooled"]), f"{low:.3f} to {high:.3f}" if low is not None else "-"]
-        table.add_row(*row, *([_number(baseline["scores"][name]["pooled"])] if baseline else []))
+        table.add_row(*row, *(_number(other[name]["pooled"]) for other in others.values()))
     if metrics.get("calibrated"):
         table.add_row("the same, temperature-scaled", _number(metrics["calibrated"]["after"]["ece"]["pooled"]), "-")
     _print_table(table)

@@ -20,13 +20,18 @@ import numpy as np
 import torch
 from named_runs import ended
 
+from omsn.config import Config
+from omsn.data.dataset import load_features
 from omsn.errors import InputError
 from omsn.files import replace_file
 from omsn.models.losses import together
-from omsn.report.run import METRICS_FILE, PREDICTIONS_FILE, read_metrics
+from omsn.recipes import from_dict
+from omsn.report.run import BY_ITSELF_FILE, METRICS_FILE, PREDICTIONS_FILE, RunMetrics, read_metrics
 from omsn.report.tables import with_interval
-from omsn.training.out_of_fold import OutOfFold, read_predictions, write_predictions
-from omsn.training.summary import summarise
+from omsn.training.neighbours import fit_wccn, with_neighbours
+from omsn.training.out_of_fold import OutOfFold, join, read_predictions, write_predictions
+from omsn.training.plan import Plan, plan_rounds
+from omsn.training.summary import BY_ITSELF, beside, summarise
 from omsn.training.temperature import calibrate
 
 SUFFIX = "-ensemble"
@@ -55,8 +60,10 @@ def ensemble(run: Path) -> Path:
     Raises:
         InputError: the run is not finished, has one seed only, or folds that differ from seed to seed.
     """
-    metrics, predictions = read_metrics(run), read_predictions(run / PREDICTIONS_FILE)
-    together = mean_over_seeds(predictions, str(run))
+    metrics = read_metrics(run)
+    by_clip = metrics.by_itself is not None
+    by_itself = mean_over_seeds(read_predictions(run / (BY_ITSELF_FILE if by_clip else PREDICTIONS_FILE)), str(run))
+    together = _with_neighbours(by_itself, metrics) if by_clip else by_itself
     content = json.loads((run / METRICS_FILE).read_text(encoding="utf-8"))
     content.pop("against", None)  # the difference of the single networks
     n_seeds = len(metrics.seeds)
@@ -64,14 +71,28 @@ def ensemble(run: Path) -> Path:
         "members": n_seeds * metrics.members,
         "parameters": None if metrics.parameters is None else n_seeds * metrics.parameters,
         "scores": summarise(together, together.labels),
+        "by_itself": beside(BY_ITSELF, together, by_itself) if by_clip else None,
         "calibrated": calibrate(together) if metrics.protocol.speaker_independent else None,
         "baseline": None,
     }
     made = run.with_name(run.resolve().name + SUFFIX)
     made.mkdir(exist_ok=True)
     write_predictions(together, made / PREDICTIONS_FILE)
+    if by_clip:
+        write_predictions(by_itself, made / BY_ITSELF_FILE)
     replace_file(made / METRICS_FILE, (json.dumps(content, indent=1) + "\n").encode())
     return made
+
+
+def _with_neighbours(predictions: OutOfFold, run: RunMetrics) -> OutOfFold:
+    """The clips of each speaker answered together, as the run does."""
+    cache, config = Path(run.data.cache), from_dict(Config, dict(run.config))
+    features, parts = load_features(cache), []
+    rounds, _ = plan_rounds(Plan(cache, run.protocol.name, run.seeds[:1], run.model, config, run.recipe), features)
+    for fold in (one.fold for one in rounds):
+        wccn = fit_wccn(features.at(fold.train), config)
+        parts.append(with_neighbours(predictions.take(predictions.folds == fold.name), features, config, wccn))
+    return join(parts)
 
 
 def mean_over_seeds(predictions: OutOfFold, source: str) -> OutOfFold:

@@ -4,7 +4,7 @@
     omsn crossval CACHE --protocol actors-4 --normalise none --seeds 0,1,2 --out runs/actors-4-none
 
 The second command, or a script that makes such runs, trains only for the seeds that are not recorded. What comes back
-is what each fold's network said of each clip that it was tested on; history and weights are not recorded.
+is what each fold's network said, by itself, of each clip that it was tested on; history and weights are not recorded.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 from named_runs import ended
-from write_results import PREDICTIONS_SUFFIX, ROOT, RUNS_FOLDER
+from write_results import BY_ITSELF_SUFFIX, PREDICTIONS_SUFFIX, ROOT, RUNS_FOLDER
 
 from omsn.config import Config
 from omsn.data.dataset import FeatureSet, load_features
@@ -78,7 +78,8 @@ def put_back(
         raise InputError(f"{name}: recorded with seeds {there}, expected all of them in --seeds; got {asked}")
     found = [(one, _answers(name, said, one, features)) for one in rounds if one.seed in metrics.seeds]
     claim(run, plan, features)
-    facts = {"seconds": metrics.seconds / len(found), "parameters": metrics.parameters}
+    made_with = None if metrics.made_with is None else metrics.made_with.model_dump()
+    facts = {"seconds": metrics.seconds / len(found), "parameters": metrics.parameters, "made_with": made_with}
     for one, answers in found:
         folder = run / "folds" / one.folder_name
         folder.mkdir(parents=True, exist_ok=True)
@@ -96,7 +97,8 @@ def _recorded(records: Path, name: str) -> tuple[RunMetrics, OutOfFold]:
     metrics = parse_metrics(content, str(path))
     if metrics.members > 1 or metrics.started_from is not None:
         raise InputError(f"{name}: {metrics.model_name}; only plain cross-validations can be put back")
-    predictions = records / f"{name}{PREDICTIONS_SUFFIX}"
+    by_itself = records / f"{name}{BY_ITSELF_SUFFIX}"
+    predictions = by_itself if metrics.by_itself is not None else records / f"{name}{PREDICTIONS_SUFFIX}"
     if not predictions.exists():
         raise InputError(f"{name}: recorded without what it said of each clip ({predictions}); run all its seeds anew")
     return metrics, read_predictions(predictions)

@@ -18,19 +18,21 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from omsn.config import Config, LossName
+from omsn.config import Config
 from omsn.data.dataset import FeatureSet, load_features
 from omsn.data.splits import Fold, make_folds
 from omsn.errors import ConfigError, InputError
 from omsn.models.losses import probabilities_of
 from omsn.models.network import Logits
 from omsn.recipes import load_config
+from omsn.training.calibration import negative_log_likelihood
 from omsn.training.loop import fit
 from omsn.training.metrics import score
+from omsn.training.neighbours import fit_wccn, with_neighbours
+from omsn.training.out_of_fold import OutOfFold, join
 from omsn.training.parts import make_parts
-from omsn.training.rounds import build_network, count_parameters
+from omsn.training.rounds import build_network, count_parameters, out_of_fold
 
 TABLE = Path(__file__).resolve().parent.parent / "docs" / "experiments.csv"
 
@@ -46,6 +48,7 @@ COLUMNS = (
     "war",
     "uar",
     "loss",
+    "war_by_itself",
     "war_audio_head",
     "war_video_head",
     "parameters",
@@ -89,38 +92,42 @@ def run_trial(features: FeatureSet, folds: Sequence[Fold], config: Config, seed:
     torch.set_num_threads(1)
     start = time.perf_counter()
     said = [_train(features, fold, config, seed) for fold in folds]
-    logits = Logits(*(torch.cat([getattr(each, name) for each, _ in said]) for name in ("fused", "audio", "video")))
-    targets = torch.cat([truth for _, truth in said])
+    by_itself = join([answers for answers, _ in said])
+    wccn = [fit_wccn(features.at(fold.train), config) for fold in folds]
+    parts = zip(said, wccn, strict=True)
+    answers = join([with_neighbours(one, features, config, alike) for (one, _), alike in parts])
+    heads = [torch.cat([getattr(logits, name) for _, logits in said]) for name in ("audio", "video")]
     return {
         "train_clips": str(sum(len(fold.train) for fold in folds)),
-        "scored_clips": str(len(targets)),
-        **scores(logits, targets, config.training.loss),
+        "scored_clips": str(len(answers)),
+        **scores(answers, by_itself, *heads),
         "parameters": str(count_parameters(build_network(config, features, seed))),
         "minutes": f"{(time.perf_counter() - start) / 60:.1f}",
     }
 
 
-def _train(features: FeatureSet, fold: Fold, config: Config, seed: int) -> tuple[Logits, Tensor]:
-    """What a network says of the clips that score it, and what they are."""
+def _train(features: FeatureSet, fold: Fold, config: Config, seed: int) -> tuple[OutOfFold, Logits]:
+    """What a network says of each of the clips that score it by itself, and its heads beside it."""
     parts, network = make_parts(features, fold, config.training), build_network(config, features, seed)
     fit(network, parts.train, None, config.training, seed=seed)
     network.eval()
-    scored = parts.test
-    assert scored is not None  # a nested fold always has a test part
+    assert parts.test is not None  # a nested fold always has a test part
     with torch.no_grad():
-        return network.logits(scored.whole), scored.targets
+        logits = network.logits(parts.test.whole)
+    said = probabilities_of(logits.fused.double(), config.training.loss)
+    return out_of_fold(features, fold, seed, said.numpy()), logits
 
 
-def scores(logits: Logits, targets: Tensor, loss: LossName) -> Mapping[str, str]:
-    """WAR, UAR and cross-entropy of the whole's probabilities, WAR of each modality's own head."""
-    said = probabilities_of(logits.fused.double(), loss)
-    whole = score(targets.numpy(), said.numpy())
-    heads = {"war_audio_head": logits.audio, "war_video_head": logits.video}
+def scores(answers: OutOfFold, by_itself: OutOfFold, audio: Tensor, video: Tensor) -> Mapping[str, str]:
+    """WAR, UAR and cross-entropy of the answers, WAR of each clip by itself and of each modality's own head."""
+    whole, truth = score(answers.truth, answers.probabilities), torch.from_numpy(answers.truth)
+    heads = {"war_audio_head": audio, "war_video_head": video}
     return {
         "war": f"{whole.war:.4f}",
         "uar": f"{whole.uar:.4f}",
-        "loss": f"{float(F.nll_loss(said.log(), targets)):.4f}",
-        **{name: f"{float((head.argmax(dim=1) == targets).float().mean()):.4f}" for name, head in heads.items()},
+        "loss": f"{negative_log_likelihood(answers.probabilities, answers.truth):.4f}",
+        "war_by_itself": f"{score(by_itself.truth, by_itself.probabilities).war:.4f}",
+        **{name: f"{float((head.argmax(dim=1) == truth).float().mean()):.4f}" for name, head in heads.items()},
     }
 
 

@@ -27,7 +27,15 @@ from omsn.files import replace_file
 from omsn.recipes import flat_settings, load_config, recipe_names, to_dict
 from omsn.report.html import judge_baseline, leak_warnings
 from omsn.report.paper_numbers import PROTOCOLS
-from omsn.report.run import METRICS_FILE, PREDICTIONS_FILE, RunMetrics, check_predictions, parse_metrics, read_metrics
+from omsn.report.run import (
+    BY_ITSELF_FILE,
+    METRICS_FILE,
+    PREDICTIONS_FILE,
+    RunMetrics,
+    check_predictions,
+    parse_metrics,
+    read_metrics,
+)
 from omsn.report.scores import Headline, what_intervals_lack
 from omsn.report.tables import (
     NONE,
@@ -40,12 +48,13 @@ from omsn.report.tables import (
     to_markdown,
     with_interval,
 )
-from omsn.training.out_of_fold import read_predictions, write_predictions
+from omsn.training.out_of_fold import OutOfFold, read_predictions, write_predictions
 
 ROOT = Path(__file__).resolve().parent.parent
 
 RUNS_FOLDER, PAGE, README = Path("docs", "runs"), Path("docs", "results.md"), Path("README.md")
 PREDICTIONS_SUFFIX = ".csv.gz"
+BY_ITSELF_SUFFIX = ".by-itself.csv.gz"
 START, END = "<!-- results -->", "<!-- /results -->"
 
 OWN_COLUMNS = frozenset({"training.normalisation", "training.modality"})
@@ -70,7 +79,9 @@ INTRODUCTION = """\
 - Values are pooled over the folds of a seed, then averaged over seeds. Intervals are 95%, from a bootstrap over
   speakers (over clips where speakers are unknown).
 - Normalisation `none` knows nothing of the test speakers. `enrolled` standardises features by each speaker's own
-  unlabelled clips, those under test among them: it is transductive, and its numbers stand apart.
+  unlabelled clips, those under test among them: it is transductive, and its numbers stand apart. Where
+  **each clip by itself** has a value, each is answered beside those of its speaker that are most like it; no label of
+  theirs is known.
 - **Leaks** marks protocols whose test speakers are learnt from too. Their numbers do not say how the model does on
   new people.
 - **ECE** is the expected calibration error: how far the probability of the named class lies from how often it is
@@ -134,11 +145,20 @@ def record(runs: Sequence[Path], folder: Path) -> None:
         raise InputError(f"runs are recorded by the name of their folder; got twice: {', '.join(repeated)}")
     for run in runs:
         check_predictions(run, read_metrics(run))
-    predictions = [read_predictions(run / PREDICTIONS_FILE) for run in runs]
+    predictions = [_predictions_of(run) for run in runs]
     for name, run, said in zip(names, runs, predictions, strict=True):
-        write_predictions(said, folder / f"{name}{PREDICTIONS_SUFFIX}")
+        for suffix, answers in said.items():
+            write_predictions(answers, folder / f"{name}{suffix}")
         content = json.loads((run / METRICS_FILE).read_text(encoding="utf-8"))
         replace_file(folder / f"{name}.json", (json.dumps(without_bulk(content), indent=1) + "\n").encode())
+
+
+def _predictions_of(run: Path) -> dict[str, OutOfFold]:
+    """The answers of a run, and what is said of each clip by itself where that is not the same, by how names end."""
+    found = {PREDICTIONS_SUFFIX: read_predictions(run / PREDICTIONS_FILE)}
+    if read_metrics(run).by_itself is not None:
+        found[BY_ITSELF_SUFFIX] = read_predictions(run / BY_ITSELF_FILE)
+    return found
 
 
 def without_bulk(content: Mapping[str, Any]) -> dict[str, Any]:

@@ -32,7 +32,9 @@ NAMING_FILES = [ROOT / "docs" / name for name in ("paper.md", "architecture.md",
 NAMING_FILES += [ROOT / "docs" / name for name in ("adding-a-fusion.md", "decisions.md", "data.md")]
 FOLDERS = ("omsn", "tests", "scripts", "docs")
 
-RECORDED_PREDICTIONS = sorted((ROOT / "docs" / "runs").glob(f"*{write_results.PREDICTIONS_SUFFIX}"))
+RUNS = ROOT / "docs" / "runs"
+BY_ITSELF = sorted(RUNS.glob(f"*{write_results.BY_ITSELF_SUFFIX}"))
+RECORDED_PREDICTIONS = sorted({*RUNS.glob(f"*{write_results.PREDICTIONS_SUFFIX}")} - {*BY_ITSELF})
 
 COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 
@@ -96,7 +98,7 @@ def test_names_said_to_be_in_a_file_are_in_it(path: Path) -> None:
 def test_the_paper_page_names_every_stage_of_the_network_and_the_preprocessing() -> None:
     page = text_of(ROOT / "docs" / "paper.md")
     stages = [*(ROOT / "omsn" / "models").glob("[a-z]*.py"), *(ROOT / "omsn" / "preprocess").glob("[a-z]*.py")]
-    elsewhere = {"batch.py", "checkpoint.py", "transfer.py", "face_net.py"}  # not the paper's
+    elsewhere = {"batch.py", "checkpoint.py", "transfer.py", "lame.py", "face_net.py"}  # not the paper's
     assert [file.name for file in stages if file.name not in elsewhere and document_id(file) not in page] == []
 
 
@@ -169,6 +171,15 @@ def test_recorded_predictions_are_those_that_the_recorded_scores_are_of(path: Pa
     recorded = parse_metrics(json.loads(text_of(metrics)), str(metrics))
     counted = confusion_matrix(said.truth, said.probabilities)
     assert counted.tolist() == [list(row) for row in recorded.scores.confusion]
+
+
+@pytest.mark.parametrize("path", BY_ITSELF, ids=document_id)
+def test_what_is_recorded_of_each_clip_by_itself_is_what_the_recorded_scores_are_of(path: Path) -> None:
+    said = read_predictions(path)
+    metrics = path.with_name(path.name.removesuffix(write_results.BY_ITSELF_SUFFIX) + ".json")
+    recorded = parse_metrics(json.loads(text_of(metrics)), str(metrics)).by_itself
+    assert recorded is not None
+    assert recorded.scores.war.pooled == pytest.approx(float((said.predicted == said.truth).mean()), abs=1e-9)
 
 
 def test_versions_agree() -> None:

@@ -7,22 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from made_views import NOBODY, view
 
 from omsn.errors import MediaError
-from omsn.features.normalise import SampleStatistics, SampleSums
-from omsn.people import ENROL_S, Enrolment, enrolled, standardised
-from omsn.types import Sample, Stream
+from omsn.features.normalise import SampleStatistics
+from omsn.people import ENROL_S, enrolled, standardised
 from omsn.windows import View
 
 FILE, OTHER = Path("a.mp4"), Path("b.mp4")
-NOBODY = Enrolment(SampleSums.none(1, 1))
-
-
-def view(number: int, level: float, track: int = 0) -> View:
-    """Window ``number`` of a file, with two frames of each modality around a level."""
-    values = np.array([[level - 1], [level + 1]], np.float32)
-    stream = Stream(values, np.ones(2, np.bool_), np.arange(2) / 10, ("x",))
-    return View(2.0 * number, 2.0 * number + 4, Sample("a", stream, stream), track)
 
 
 def middles(windows: Iterator[tuple[View, ...]]) -> list[list[float]]:

@@ -36,7 +36,7 @@ CHECKPOINT_FORMAT = 2
 MAX_SHIPPED_BYTES = 10_000_000
 """What the shipped folder may weigh: everybody who installs the package downloads it."""
 _REMEDY = "copy the whole folder again from where it came, or train again"
-_NETWORK, _STATISTICS = re.compile(r"networks\.(\d+)\."), "statistics."
+_NETWORK, _STATISTICS, _WCCN = re.compile(r"networks\.(\d+)\."), "statistics.", "wccn"
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +56,8 @@ class Checkpoint:
         facts: protocol, metrics, data and its licence, package version: whatever JSON can hold.
         temperature: above 0; divides the logarithms of its probabilities, so that they say how often it is right.
             1 leaves them as they are.
+        wccn: (S, D) tells which clips of a person are alike, by their statistics; None where it was trained without
+            enrolment, or answers each clip by itself.
     """
 
     networks: tuple[Network, ...]
@@ -67,6 +69,7 @@ class Checkpoint:
     speakers: tuple[str, ...]
     facts: Mapping[str, Any] = field(default_factory=dict)
     temperature: float = 1.0
+    wccn: Floats | None = None
 
     def answer(self, batch: Batch) -> Tensor:
         """What the networks say together of standardised samples: (B, K) probabilities before the temperature."""
@@ -86,6 +89,8 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
         for name, weight in network.state_dict().items()
     }
     weights |= {_STATISTICS + name: torch.from_numpy(array) for name, array in checkpoint.statistics.items()}
+    if checkpoint.wccn is not None:
+        weights[_WCCN] = torch.from_numpy(checkpoint.wccn)
     described = {
         "format": CHECKPOINT_FORMAT,
         "omsn": __version__,
@@ -142,7 +147,8 @@ def load_checkpoint(folder: Path) -> Checkpoint:
             f"{folder / WEIGHTS_NAME}: statistics of shapes {found_shapes}, {CONFIG_NAME} asks for {shapes}; {_REMEDY}"
         )
     ready = tuple(network.eval() for network in networks)
-    return Checkpoint(ready, config, labels, audio, video, statistics, speakers, facts, temperature)
+    wccn = tensors[_WCCN].numpy() if _WCCN in tensors else None
+    return Checkpoint(ready, config, labels, audio, video, statistics, speakers, facts, temperature, wccn)
 
 
 def digest_of(folder: Path) -> str:

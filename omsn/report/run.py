@@ -19,6 +19,8 @@ FORMAT = 1
 METRICS_FILE = "metrics.json"
 HISTORY_FILE = "history.csv"
 PREDICTIONS_FILE = "predictions.csv"
+BY_ITSELF_FILE = "by_itself.csv"
+"""Where the clips of a speaker are answered together: what is said of each clip by itself."""
 
 
 class Fold(Part):
@@ -106,6 +108,8 @@ class RunMetrics(Part):
     seconds: float
     scores: Scores
     baseline: Baseline | None
+    by_itself: Baseline | None = None
+    """Where the clips of a speaker are answered together: what is said of each by itself."""
     calibrated: Calibrated | None = None
     against: Comparison | None = None
     config: Mapping[str, Any] = {}

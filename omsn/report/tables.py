@@ -103,9 +103,10 @@ def headline_table(run: RunMetrics) -> Table:
     for field, name in _HEADLINE_NAMES:
         metric: Metric = getattr(run.scores, field)
         seeds = " ".join(percent(value) for value in metric.per_seed)
-        compared = (with_interval(getattr(base.scores, field)),) if base else ()
+        compared = [with_interval(getattr(other.scores, field)) for other in (run.by_itself, base) if other]
         rows.append((name, with_interval(metric), percent(metric.mean_over_folds), seeds, *compared))
-    return Table((*header, *((f"{base.name.upper()} baseline",) if base else ())), tuple(rows))
+    others = [run.by_itself.name] if run.by_itself else []
+    return Table((*header, *others, *([f"{base.name.upper()} baseline"] if base else [])), tuple(rows))
 
 
 def calibration_table(run: RunMetrics) -> Table | None:
@@ -254,13 +255,15 @@ def results_table(runs: Mapping[str, RunMetrics]) -> Table:
             ),
             *(run.modality, str(len(run.seeds)), with_interval(run.scores.war), with_interval(run.scores.uar)),
             percent(run.scores.mean_one_vs_rest_accuracy.pooled),
+            percent(run.by_itself.scores.war.pooled) if run.by_itself else NONE,
             percent(run.baseline.scores.war.pooled) if run.baseline else NONE,
             percent(run.scores.ece.pooled),
             percent(run.calibrated.after.ece.pooled) if run.calibrated else NONE,
         )
         for name, run in sorted(runs.items(), key=place)
     )
-    return Table((*header, "one-vs-rest accuracy", "SVM WAR", "ECE", "ECE, scaled"), rows)
+    others = ("one-vs-rest accuracy", "WAR, each clip by itself", "SVM WAR", "ECE", "ECE, scaled")
+    return Table((*header, *others), rows)
 
 
 def results_markdown(runs: Mapping[str, RunMetrics]) -> str:

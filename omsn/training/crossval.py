@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -19,14 +19,16 @@ from omsn.data.prepare import INDEX_NAME, MANIFEST_NAME
 from omsn.errors import InputError, TrainingError
 from omsn.files import replace_file
 from omsn.models.checkpoint import load_checkpoint
+from omsn.report.run import BY_ITSELF_FILE, PREDICTIONS_FILE
 from omsn.training.loop import predict_probabilities
+from omsn.training.neighbours import fit_wccn, with_neighbours
 from omsn.training.out_of_fold import OutOfFold, join, read_predictions, write_predictions
 from omsn.training.parts import make_parts
 from omsn.training.plan import Plan, Round, check_features, plan_rounds
 from omsn.training.rounds import count_parameters, fit_each, out_of_fold, svm_round
-from omsn.training.run_folder import WallClock, claim, describe_run, join_histories, write_history
+from omsn.training.run_folder import WallClock, claim, describe_run, join_histories, made_with, write_history
 from omsn.training.start import load_start
-from omsn.training.summary import compare, headline_only, summarise
+from omsn.training.summary import BY_ITSELF, beside, summarise
 from omsn.training.temperature import calibrate
 from omsn.workers import run_tasks
 
@@ -43,8 +45,9 @@ def cross_validate(
 ) -> dict[str, Any]:
     """Run every fold, write ``metrics.json``, ``predictions.csv`` and ``history.csv``, and return the metrics.
 
-    ``predictions.csv`` and all scores are of the network's own probabilities; what temperature scaling does to them
-    stands by itself, under ``calibrated``.
+    ``predictions.csv`` and all scores are of the answers before temperature scaling; what that does to them stands by
+    itself, under ``calibrated``. With ``enrolled`` a speaker's clips are answered together (``answer.neighbours``);
+    what is said of each clip by itself is in ``by_itself.csv`` then, and its scores are under ``by_itself``.
 
     A run that was interrupted goes on: folds that are finished are not run again, and the network of an unfinished
     fold goes on from its last epoch.
@@ -76,17 +79,24 @@ def cross_validate(
         if on_fold is not None:
             on_fold(done, len(rounds), one)
     folders = [run / "folds" / item.folder_name for item in rounds]
-    predictions = join([read_predictions(folder / "predictions.csv") for folder in folders])
-    write_predictions(predictions, run / "predictions.csv")
+    facts = [_facts_of(folder / ROUND_NAME) for folder in folders]
+    said = [read_predictions(folder / PREDICTIONS_FILE) for folder in folders]
+    predictions, by_itself = _together(plan, features, rounds, said), None
+    write_predictions(predictions, run / PREDICTIONS_FILE)
+    if plan.config.takes_neighbours:
+        by_itself = join(said)
+        write_predictions(by_itself, run / BY_ITSELF_FILE)
     join_histories(folders, run / "history.csv")
     compared = baseline and plan.model == "network"
     metrics = describe_run(plan, features, rounds, leaks, start)
     metrics |= {
         "members": plan.networks,
-        "parameters": _parameters(folders),
+        "parameters": facts[0].parameters,
+        "made_with": facts[0].made_with if all(one.made_with == facts[0].made_with for one in facts) else None,
         "seconds": round(seconds, 1),
         "scores": summarise(predictions, features.labels),
         "calibrated": calibrate(predictions) if metrics["protocol"]["speaker_independent"] else None,
+        "by_itself": None if by_itself is None else beside(BY_ITSELF, predictions, by_itself),
         "baseline": _baseline(plan, features, rounds, predictions) if compared else None,
         "wall_seconds": round(clock.note(), 1),
     }
@@ -111,7 +121,7 @@ def _run_round(plan: Plan, one: Round, *, folds: Path) -> tuple[str, float]:
     folder = folds / one.folder_name
     done = folder / ROUND_NAME
     if done.exists():
-        return one.folder_name, _facts_of(done)[0]
+        return one.folder_name, _facts_of(done).seconds
     torch.set_num_threads(1)
     started = time.monotonic()
     features = _features(plan.cache)
@@ -122,12 +132,12 @@ def _run_round(plan: Plan, one: Round, *, folds: Path) -> tuple[str, float]:
         probabilities, parameters = svm_round(features, one.fold, plan.config.training), None
     else:
         probabilities, parameters = _network_round(plan, features, one, folder)
-    write_predictions(out_of_fold(features, one.fold, one.seed, probabilities), folder / "predictions.csv")
-    facts = {"seconds": time.monotonic() - started, "parameters": parameters}
+    write_predictions(out_of_fold(features, one.fold, one.seed, probabilities), folder / PREDICTIONS_FILE)
+    facts = {"seconds": time.monotonic() - started, "parameters": parameters, "made_with": made_with()}
     replace_file(done, json.dumps(facts).encode())
     for state_path in _states(plan, one, folder).values():
         state_path.unlink(missing_ok=True)
-    return one.folder_name, float(facts["seconds"] or 0)
+    return one.folder_name, _facts_of(done).seconds
 
 
 def _features(cache: Path) -> FeatureSet:
@@ -166,19 +176,29 @@ def _baseline(plan: Plan, features: FeatureSet, rounds: Sequence[Round], ours: O
     except InputError as error:
         logger.warning("no baseline beside the network: %s", error)
         return None
-    theirs = join([out_of_fold(features, one.fold, one.seed, said[one.fold]) for one in rounds])
-    scores = headline_only(summarise(theirs, features.labels))
-    return {"name": "svm", "scores": scores, "difference": compare(ours, theirs)}
+    theirs = [out_of_fold(features, one.fold, one.seed, said[one.fold]) for one in rounds]
+    return beside("svm", ours, _together(plan, features, rounds, theirs))
 
 
-def _parameters(folders: Sequence[Path]) -> int | None:
-    return _facts_of(folders[0] / ROUND_NAME)[1]
+def _together(plan: Plan, features: FeatureSet, rounds: Sequence[Round], by_itself: Sequence[OutOfFold]) -> OutOfFold:
+    """The rounds' answers as one table, the clips of each speaker answered together where the plan says so."""
+    wccn = {fold: fit_wccn(features.at(fold.train), plan.config) for fold in dict.fromkeys(one.fold for one in rounds)}
+    answers = zip(by_itself, rounds, strict=True)
+    return join([with_neighbours(said, features, plan.config, wccn[one.fold]) for said, one in answers])
 
 
-def _facts_of(done: Path) -> tuple[float, int | None]:
-    """How many seconds a finished round took, and the number of its network's parameters."""
+class _RoundFacts(NamedTuple):
+    """What a finished round took, the parameters of its networks, and what trained them where that is known."""
+
+    seconds: float
+    parameters: int | None
+    made_with: dict[str, str] | None
+
+
+def _facts_of(done: Path) -> _RoundFacts:
     try:
         facts = json.loads(done.read_text(encoding="utf-8"))
-        return float(facts["seconds"]), None if facts["parameters"] is None else int(facts["parameters"])
+        parameters = None if facts["parameters"] is None else int(facts["parameters"])
+        return _RoundFacts(float(facts["seconds"]), parameters, facts.get("made_with"))
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{done}: damaged ({error!r}); delete the folder {done.parent} to train it again") from error

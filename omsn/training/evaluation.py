@@ -17,6 +17,7 @@ from omsn.features.normalise import SampleStatistics, leave_out
 from omsn.models.checkpoint import Checkpoint, check_columns, load_checkpoint, mode_for
 from omsn.training.calibration import tempered
 from omsn.training.loop import predict_probabilities
+from omsn.training.neighbours import with_neighbours
 from omsn.training.out_of_fold import OutOfFold
 from omsn.training.overlap import Overlap
 from omsn.training.parts import normalised, targets_of
@@ -29,6 +30,8 @@ def evaluate_checkpoint(
     checkpoint: Path, cache: Path, *, normalisation: Normalisation | None = None, allow_leaks: bool = False
 ) -> tuple[dict[str, Any], OutOfFold]:
     """Score a checkpoint on every clip of a cache, its probabilities scaled by its temperature.
+
+    With ``enrolled`` the clips of a speaker are answered together, if the checkpoint was trained so.
 
     A cache may lack emotions that the checkpoint names: they can be answered there, wrongly.
 
@@ -62,9 +65,12 @@ def evaluate_checkpoint(
     mode, training = mode_for(trained, normalisation), trained.config.training
     samples = _standardised(trained, features, mode)
     part = pad(samples, targets_of(features.samples, trained.labels), training.modality)
-    probabilities = tempered(predict_probabilities(trained.networks, part, training).numpy(), trained.temperature)
+    probabilities = predict_probabilities(trained.networks, part, training).numpy()
     everything = Fold("all", (), (), tuple(range(len(features.samples))))
-    predictions = out_of_fold(replace(features, labels=trained.labels), everything, 0, probabilities)
+    by_itself = out_of_fold(replace(features, labels=trained.labels), everything, 0, probabilities)
+    wccn = trained.wccn if mode == "enrolled" else None
+    predictions = with_neighbours(by_itself, features, trained.config, wccn)
+    predictions = replace(predictions, probabilities=tempered(predictions.probabilities, trained.temperature))
     facts = {
         "checkpoint": str(checkpoint),
         "cache": str(cache),

@@ -128,7 +128,7 @@ def describe_run(
     return {
         "format": 1,
         "omsn": __version__,
-        "made_with": _made_with(),
+        "made_with": made_with(),
         "model": plan.model,
         "recipe": plan.recipe,
         "modality": plan.config.training.modality,
@@ -154,7 +154,7 @@ def describe_run(
     }
 
 
-def _made_with() -> dict[str, str]:
+def made_with() -> dict[str, str]:
     """What decides the last digits beside settings and data: the same seed is another network with other kernels."""
     return {
         "torch": torch.__version__,

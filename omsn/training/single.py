@@ -18,6 +18,7 @@ from omsn.files import replace_file
 from omsn.models.checkpoint import Checkpoint, save_checkpoint
 from omsn.models.network import Network
 from omsn.training.loop import predict_probabilities
+from omsn.training.neighbours import fit_wccn, with_neighbours
 from omsn.training.out_of_fold import write_predictions
 from omsn.training.parts import Parts, make_parts
 from omsn.training.plan import Plan, Round, check_features, leaks_into_test
@@ -81,10 +82,11 @@ def train(
     trained = start.checkpoint if start else None
     networks, histories = fit_each(plan, features, parts.train, parts.test, states, trained=trained, on_epoch=on_epoch)
     write_history(run / "history.csv", fold.name, histories)
-    scores = None
+    wccn, scores = fit_wccn(features.at(fold.train), plan.config), None
     if parts.test is not None:
         probabilities = predict_probabilities(networks, parts.test, settings).numpy()
-        predictions = out_of_fold(features, fold, plan.seeds[0], probabilities)
+        by_itself = out_of_fold(features, fold, plan.seeds[0], probabilities)
+        predictions = with_neighbours(by_itself, features, plan.config, wccn)
         write_predictions(predictions, run / "predictions.csv")
         scores = summarise(predictions, features.labels)
     single = Round(plan.seeds[0], fold)
@@ -95,7 +97,7 @@ def train(
         "scores": scores,
         "baseline": None,
     }
-    made = _checkpoint(plan, features, fold, parts, metrics, networks)
+    made = replace(_checkpoint(plan, features, fold, parts, metrics, networks), wccn=wccn)
     made = made if start is None else _adapted(made, start)
     save_checkpoint(run / CHECKPOINT_FOLDER, made if fitted_by is None else _scaled(made, fitted_by))
     if scores is not None:

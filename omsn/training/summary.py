@@ -31,6 +31,9 @@ Summary = dict[str, Any]
 MAX_ROC_POINTS = 200
 """A curve is thinned to this many points: more cannot be seen in a figure."""
 
+BY_ITSELF = "each clip by itself"
+"""What answers are called that stand beside those that take a speaker's clips together."""
+
 _CLASS_RATES = ("precision", "recall", "specificity", "one_vs_rest_accuracy", "f1", "auc")
 
 
@@ -77,6 +80,18 @@ def summarise(out_of_fold: OutOfFold, labels: LabelSet, n_draws: int = N_DRAWS) 
 def headline_only(summary: Mapping[str, Any]) -> Summary:
     """The headline metrics of a summary, for a baseline that stands beside a run."""
     return {name: summary[name] for name in HEADLINE_METRICS}
+
+
+def beside(name: str, ours: OutOfFold, theirs: OutOfFold) -> Summary:
+    """Headline metrics of other answers to the same clips, for ``metrics.json``, with what ours have more.
+
+    Args:
+        name: of the other answers.
+        ours: the answers that theirs stand beside.
+        theirs: of the same clips and seeds.
+    """
+    scores = headline_only(summarise(theirs, theirs.labels))
+    return {"name": name, "scores": scores, "difference": compare(ours, theirs)}
 
 
 def compare(ours: OutOfFold, theirs: OutOfFold, n_draws: int = N_DRAWS) -> Summary:

@@ -13,26 +13,13 @@ from sklearn.svm import SVC
 
 from omsn.config import TrainingConfig
 from omsn.errors import InputError
+from omsn.features.clip_statistics import clip_statistics
 from omsn.training.parts import people_of
-from omsn.types import Floats, LabelledSample, Modality, Sample, Stream
+from omsn.types import Floats, LabelledSample
 
-PERCENTILES = (10, 50, 90)
 COST = 10.0
 MAX_SPLITS = 3
 MIN_STD = 1e-6
-
-
-def clip_statistics(samples: Sequence[Sample], modality: Modality) -> Floats:
-    """Mean, standard deviation and percentiles of every feature column over a clip's real frames. (n, S)."""
-    parts = ("audio", "video") if modality == "both" else (modality,)
-    return np.stack([np.concatenate([_statistics(getattr(sample, part)) for part in parts]) for sample in samples])
-
-
-def _statistics(stream: Stream) -> Floats:
-    """(5 F,); zeros for an absent stream."""
-    real = stream.values[stream.mask] if stream.present else np.zeros((1, len(stream.columns)), np.float32)
-    rows = [real.mean(axis=0), real.std(axis=0), *np.percentile(real, PERCENTILES, axis=0)]
-    return np.concatenate(rows).astype(np.float32)
 
 
 def fit_svm(statistics: Floats, targets: NDArray[np.int64]) -> Pipeline:

@@ -87,6 +87,13 @@ def test_everything_else_comes_back_too(saved: Path) -> None:
         np.testing.assert_array_equal(second.statistics[name], array)
 
 
+def test_what_makes_clips_alike_comes_back_where_there_is_such(saved: Path, tmp_path: Path) -> None:
+    assert load_checkpoint(saved).wccn is None
+    wccn = np.linspace(-1, 1, 45 * 3, dtype=np.float32).reshape(45, 3)
+    save_checkpoint(tmp_path / "enrolled", replace(made_up(), wccn=wccn))
+    np.testing.assert_array_equal(load_checkpoint(tmp_path / "enrolled").wccn, wccn)
+
+
 def test_a_checkpoint_is_two_files_and_no_pickle(saved: Path) -> None:
     assert sorted(path.name for path in saved.iterdir()) == [CONFIG_NAME, WEIGHTS_NAME]
     described = json.loads((saved / CONFIG_NAME).read_text(encoding="utf-8"))

@@ -11,11 +11,17 @@ import numpy as np
 import pytest
 from made_up_run import made_up_metrics, write_run
 from scipy.special import log_softmax, softmax
+from tiny_corpus import samples, write_cache
+from tiny_recipe import write_recipe
 
+from omsn.data.dataset import load_features
 from omsn.errors import InputError
+from omsn.options import plan_of
 from omsn.report.html import write_report
-from omsn.report.run import read_metrics
+from omsn.report.run import BY_ITSELF_FILE, read_metrics
 from omsn.report.tables import headline_table
+from omsn.training.crossval import cross_validate
+from omsn.training.neighbours import fit_wccn, with_neighbours
 from omsn.training.out_of_fold import OutOfFold, read_predictions, write_predictions
 
 
@@ -68,6 +74,22 @@ def test_a_probability_of_0_is_no_veto_without_a_number(run: Path) -> None:
     said = predictions_of(run)
     sure = np.where(said.seeds[:, None] == 0, np.eye(len(said.labels))[said.truth], said.probabilities)
     assert np.isfinite(ensemble.mean_over_seeds(replace(said, probabilities=sure), "run").probabilities).all()
+
+
+def test_clips_that_are_answered_together_are_so_by_the_ensemble(tmp_path: Path) -> None:
+    cache, run = write_cache(tmp_path / "cache", samples(("1", "2", "3"))), tmp_path / "runs" / "enrolled"
+    recipe = str(write_recipe(tmp_path / "tiny.toml"))
+    plan = plan_of(cache, "loso", "0,1", recipe=recipe, settings=["training.normalisation=enrolled"])
+    cross_validate(plan, run, baseline=False)
+    made = ensemble.ensemble(run)
+    by_itself, corpus, together = read_predictions(made / BY_ITSELF_FILE), load_features(cache), predictions_of(made)
+    assert read_metrics(made).by_itself is not None
+    for speaker in ("1", "2", "3"):
+        wccn = fit_wccn([one for one in corpus.samples if one.clip.speaker != speaker], plan.config)
+        own = by_itself.take(by_itself.speakers == speaker)
+        expected = with_neighbours(own, corpus, plan.config, wccn)
+        rows = [together.clips.tolist().index(clip) for clip in own.clips.tolist()]
+        np.testing.assert_allclose(together.probabilities[rows], expected.probabilities, atol=1e-6)
 
 
 def test_one_seed_is_no_ensemble(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

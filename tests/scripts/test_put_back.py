@@ -37,9 +37,9 @@ def root(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def run(cache: Path, root: Path, seeds: str, folder: Path) -> None:
+def run(cache: Path, root: Path, seeds: str, folder: Path, *settings: str) -> None:
     recipe = write_recipe(root / "tiny.toml")
-    cross_validate(plan_of(cache, "loso", seeds, recipe=str(recipe), settings=[]), folder, baseline=False)
+    cross_validate(plan_of(cache, "loso", seeds, recipe=str(recipe), settings=settings), folder, baseline=False)
 
 
 def put(cache: Path, root: Path, seeds: Sequence[int], folder: Path) -> tuple[int, int]:
@@ -64,7 +64,29 @@ def test_with_the_same_seeds_it_is_the_same_run(cache: Path, root: Path, tmp_pat
     assert put(cache, root, (0, 2), tmp_path / "first") == (4, 4)
     run(cache, root, "0,2", tmp_path / "first")
     before, after = (read_metrics(folder) for folder in (root / "runs" / "first", tmp_path / "first"))
-    assert before.scores == after.scores
+    assert (before.scores, before.made_with) == (after.scores, after.made_with)
+
+
+def test_what_trained_is_told_where_it_is_the_same_for_all(cache: Path, root: Path, tmp_path: Path) -> None:
+    put(cache, root, (0, 1, 2), tmp_path / "first")
+    for done in (tmp_path / "first").glob("folds/*/round.json"):
+        done.write_text(
+            json.dumps(json.loads(done.read_text(encoding="utf-8")) | {"made_with": None}), encoding="utf-8"
+        )
+    run(cache, root, "0,1,2", tmp_path / "first")
+    assert read_metrics(tmp_path / "first").made_with is None
+
+
+def test_clips_that_were_answered_together_come_back_by_themselves(cache: Path, tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("<!-- results --><!-- /results -->", encoding="utf-8")
+    first, again, enrolled = tmp_path / "runs" / "first", tmp_path / "again", "training.normalisation=enrolled"
+    run(cache, tmp_path, "0,1", first, enrolled)
+    assert write_results.main([str(first)], tmp_path) == 0
+    assert put(cache, tmp_path, (0, 1), again) == (4, 4)
+    run(cache, tmp_path, "0,1", again, enrolled)
+    before, after = read_metrics(first), read_metrics(again)
+    assert before.by_itself is not None
+    assert (before.by_itself, before.scores) == (after.by_itself, after.scores)
 
 
 def test_the_command_says_what_is_there(

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import csv
-import math
 import re
 from argparse import ArgumentTypeError
 from pathlib import Path
@@ -13,8 +12,10 @@ from tiny_corpus import features, samples, write_cache
 
 from omsn.data.splits import make_folds
 from omsn.errors import ConfigError, InputError
-from omsn.models.network import Logits
 from omsn.recipes import load_config
+from omsn.training.loop import fit
+from omsn.training.parts import make_parts
+from omsn.training.rounds import build_network
 
 SPEAKERS = tuple(str(number) for number in range(1, 13))
 SMALL = ("training.epochs=2", "network.fusion.kind=concatenation")
@@ -77,9 +78,26 @@ def test_nobody_chooses_in_a_trial(setting: str) -> None:
 
 def test_the_loss_is_of_what_is_answered() -> None:
     """One-vs-rest sigmoids divided by their sum, where the network was trained so."""
-    logits = torch.logit(torch.tensor([[0.5, 0.25, 0.25], [0.8, 0.8, 0.4]]))
-    said = trials.scores(Logits(logits, logits, logits), torch.tensor([0, 2]), "binary_cross_entropy")
-    assert said["loss"] == f"{-(math.log(0.5) + math.log(0.2)) / 2:.4f}"
+    corpus, config = features(samples(SPEAKERS)), load_config("default", [*SMALL, "training.loss=binary_cross_entropy"])
+    fold = trials.nested_fold(corpus, "actors-4", 1, seed=0)
+    network, parts = build_network(config, corpus, 0), make_parts(corpus, fold, config.training)
+    fit(network, parts.train, None, config.training, seed=0)
+    assert parts.test is not None
+    odds = torch.sigmoid(network.eval()(parts.test.whole))
+    expected = -(odds / odds.sum(dim=1, keepdim=True))[range(len(odds)), parts.test.targets].log().mean()
+    assert float(trials.run_trial(corpus, [fold], config, seed=0)["loss"]) == pytest.approx(float(expected), abs=1e-4)
+
+
+def test_enrolled_clips_are_answered_together_and_by_themselves_beside_it() -> None:
+    corpus, fold_of = features(samples(SPEAKERS)), trials.nested_fold
+    enrolled = [*SMALL, "training.normalisation=enrolled"]
+    fold = fold_of(corpus, "actors-4", 1, seed=0)
+    together, alone = (
+        trials.run_trial(corpus, [fold], load_config("default", [*enrolled, *more]), seed=0)
+        for more in ([], ["answer.neighbours=0"])
+    )
+    assert together["war_by_itself"] == alone["war"] == alone["war_by_itself"]
+    assert together["loss"] != alone["loss"]
 
 
 def test_trials_are_added_to_the_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

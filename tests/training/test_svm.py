@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from tiny_corpus import AUDIO, TRAINING, VIDEO, labelled, samples, stream
 
 from omsn.errors import InputError
-from omsn.training.svm import clip_statistics, fit_svm, part_statistics, svm_probabilities
+from omsn.features.clip_statistics import clip_statistics
+from omsn.training.svm import fit_svm, part_statistics, svm_probabilities
 from omsn.types import Floats, LabelledSample, Modality, Sample, Stream
 
 N_STATISTICS = 5
