@@ -316,6 +316,8 @@ class TrainingConfig(_Checked):
     """Softmax over classes, or one-vs-rest sigmoids (the paper's)."""
     label_smoothing: float = bounded(0.1, 0.0, 0.5)
     """Share of each target spread over all classes."""
+    joint: float = bounded(1.0, 0.0, 2.0)
+    """Weight of the loss of the answer as a whole; 0, with late fusion, lets each modality learn by its own head."""
     auxiliary: float = bounded(1.0, 0.0, 2.0)
     """Weight of the losses of each modality's own head."""
     average: float = bounded(0.98, 0.0, 0.9999)
@@ -336,6 +338,8 @@ class TrainingConfig(_Checked):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.joint == self.auxiliary == 0:
+            raise ConfigError("TrainingConfig: joint and auxiliary are both 0, so that nothing would be learnt")
         if self.chooses and self.validation_share == 0:
             raise ConfigError(
                 "TrainingConfig.validation_share: got 0, but keep = best and patience choose by a validation part; "
@@ -362,7 +366,7 @@ class AnswerConfig(_Checked):
 
     neighbours: int = bounded(3, 0, 100)
     """Clips of a person, the most alike, that an answer takes account of at most; 0 leaves each answer by itself."""
-    neighbour_weight: float = bounded(1.0, 0.0, 10.0)
+    neighbour_weight: float = bounded(1.0, 0.0, 3.0)
     """Weight of a neighbour's answer beside the clip's own, where both are each other's neighbours."""
 
 
@@ -380,6 +384,11 @@ class Config:
             raise ConfigError(
                 f"TrainingConfig.classifier_learning_rate: got {self.training.classifier_learning_rate}, but "
                 "network.fusion.kind = late has no SMGCNN to train with it; leave it out, or choose another fusion"
+            )
+        if self.training.joint == 0 and self.network.fusion.kind != "late":
+            raise ConfigError(
+                f"TrainingConfig.joint: got 0, but network.fusion.kind = {self.network.fusion.kind} would learn "
+                "nothing; expected late fusion with it, or more"
             )
 
     @property

@@ -63,7 +63,7 @@ class BackendName(StrEnum):
 Recipe = Annotated[
     str,
     typer.Option(
-        "--recipe", help="default, enrolled, audio, video, adapt, shared-speakers, paper, demo, or a TOML file."
+        "--recipe", help="default, late, enrolled, audio, video, adapt, shared-speakers, paper, demo, or a TOML file."
     ),
 ]
 Settings = Annotated[list[str] | None, typer.Option("--set", help="One setting: training.epochs=20. Repeatable.")]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,8 +21,8 @@ from omsn.windows import WHOLE_S, View
 
 ENROL_S = 60.0
 """The windows that end within this time are answered together: the first few seconds tell little of a person."""
-MAX_VIEWS = 300
-"""Windows of the enrolment, the first ones, that answers take account of: some 30 MB, asked of within two seconds."""
+MAX_VIEWS, MAX_VIEWS_A_FILE = 300, 60
+"""Windows of the enrolment that answers take account of at most, the first ones: of all its files, and of each."""
 
 logger = logging.getLogger(__name__)
 
@@ -35,25 +35,29 @@ class Enrolment:
         sums: of the frames of all windows of the person's files.
         files: their resolved paths.
         resting: the person's neutral face; None where no clip tells it.
-        views: windows of these files with the file of each, none of which overlap; ``MAX_VIEWS`` at most.
+        views: windows of these files that nobody has answered yet, with the file of each; none of them overlap.
+        neighbours: windows of these files with what is said of them; None where answers take no account of them.
     """
 
     sums: SampleSums
     files: frozenset[Path] = frozenset()
     resting: RestingFace | None = None
     views: tuple[tuple[Path, Sample], ...] = ()
+    neighbours: Neighbours | None = None
 
     def plus(self, path: Path, windows: Iterable[tuple[View, ...]]) -> Enrolment:
         """With the main face, and the sound, of one more file; one that is there already counts once."""
         if path.resolve() in self.files:
             return self
-        sums, kept, until_s = self.sums, list(self.views), 0.0
+        sums, until_s = self.sums, 0.0
+        kept: list[tuple[Path, Sample]] = []
         for view in (view for views in windows for view in views if view.track == 0):
             sums = sums.plus(view.sample)
-            if view.start_s >= until_s and len(kept) < MAX_VIEWS:
+            if view.start_s >= until_s and (view.sample.audio.present or view.sample.video.present):
                 kept.append((path.resolve(), view.sample))
                 until_s = view.end_s
-        return replace(self, sums=sums, files=self.files | {path.resolve()}, views=tuple(kept))
+        views = (*self.views, *kept[:MAX_VIEWS_A_FILE])[:MAX_VIEWS]
+        return replace(self, sums=sums, files=self.files | {path.resolve()}, views=views)
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,14 +80,24 @@ class Neighbours:
     modality: Modality
     wccn: Floats
 
+    def plus(self, files: Iterable[Path], described: Floats, probabilities: NDArray[np.floating]) -> Neighbours:
+        """With more windows."""
+        both = np.concatenate([self.described, described]), np.concatenate([self.probabilities, probabilities])
+        return replace(self, files=(*self.files, *files), described=both[0], probabilities=both[1])
+
     def adjust(self, path: Path, sample: Sample, probabilities: NDArray[np.floating]) -> NDArray[np.floating]:
         """The answer (K,) to one more window of the person, which is in a file, beside those of all other files."""
         others = [row for row, file in enumerate(self.files) if file != path.resolve()]
-        described = np.concatenate([self.described[others], clip_statistics([sample], self.modality)])
+        described = np.concatenate([self.described[others], describe([sample], self.modality)])
         said = np.concatenate([self.probabilities[others], probabilities[None]])
         weights = self.answer.neighbour_weight * affinities(described, self.answer.neighbours, self.wccn)
         answer: NDArray[np.float64] = lame(said, weights)[-1]
         return answer
+
+
+def describe(samples: Sequence[Sample], modality: Modality) -> Floats:
+    """What tells how alike windows are (n, S); NaN for the sound or the face that a window does not have."""
+    return clip_statistics(samples, modality, absent=np.nan)
 
 
 def standardised(windows: Iterable[tuple[View, ...]], statistics: SampleStatistics) -> Iterator[tuple[View, ...]]:

@@ -18,14 +18,13 @@ from omsn.config import Normalisation
 from omsn.data.padded import pad_batch
 from omsn.errors import InputError, OmsnError
 from omsn.features.audio import audio_columns
-from omsn.features.clip_statistics import clip_statistics
 from omsn.features.face import face_columns
 from omsn.features.neutral import RestingFace
 from omsn.features.normalise import SampleStatistics, SampleSums, leave_out
 from omsn.labels import LabelSet
 from omsn.media.probe import probe
 from omsn.models.checkpoint import check_columns, load_checkpoint, mode_for, shipped_checkpoint
-from omsn.people import Enrolment, Neighbours, enrolled, standardised
+from omsn.people import Enrolment, Neighbours, describe, enrolled, standardised
 from omsn.timing import timed
 from omsn.training.calibration import tempered
 from omsn.types import Modality, Prediction, Sample, Window
@@ -99,7 +98,7 @@ class Recognizer:
             files += [baseline] if self._normalisation == "enrolled" else []
         for path in files:
             self._known = self._known.plus(Path(path), self._views(path))
-        self._neighbours = self._neighbours_in(self._known)
+        self._known = replace(self._known, views=(), neighbours=self._neighbours_in(self._known))
 
     @property
     def labels(self) -> LabelSet:
@@ -184,20 +183,22 @@ class Recognizer:
 
     def _answer(self, path: Path, view: View, probabilities: NDArray[np.floating]) -> tuple[float, ...]:
         """What is said of a window by itself, beside what is said of the enrolment where it is its person, scaled."""
-        if self._neighbours is not None and view.track == 0:
-            probabilities = self._neighbours.adjust(path, view.sample, probabilities)
+        if self._known.neighbours is not None and view.track == 0:
+            probabilities = self._known.neighbours.adjust(path, view.sample, probabilities)
         return tuple(tempered(probabilities[None], self._trained.temperature)[0].tolist())
 
     def _neighbours_in(self, known: Enrolment) -> Neighbours | None:
         """The enrolment's windows with what is said of each; None where answers take no account of them."""
         wccn, modality = self._trained.wccn, self._trained.config.training.modality
         if self._normalisation != "enrolled" or wccn is None or not known.views:
-            return None
+            return known.neighbours
         statistics = known.sums.statistics()
         files, samples = zip(*((file, statistics.standardise(sample)) for file, sample in known.views), strict=True)
-        asked = [self._ask(samples[first : first + TOGETHER]) for first in range(0, len(samples), TOGETHER)]
-        described, config = clip_statistics(samples, modality), self._trained.config
-        return Neighbours(files, described, np.concatenate(asked), config.answer, modality, wccn)
+        said = [self._ask(samples[first : first + TOGETHER]) for first in range(0, len(samples), TOGETHER)]
+        described, probabilities = describe(samples, modality), np.concatenate(said)
+        if known.neighbours is not None:
+            return known.neighbours.plus(files, described, probabilities)
+        return Neighbours(files, described, probabilities, self._trained.config.answer, modality, wccn)
 
 
 def _together(windows: Iterable[tuple[View, ...]]) -> Iterator[list[View]]:

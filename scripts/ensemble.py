@@ -28,9 +28,10 @@ from omsn.models.losses import together
 from omsn.recipes import from_dict
 from omsn.report.run import BY_ITSELF_FILE, METRICS_FILE, PREDICTIONS_FILE, RunMetrics, read_metrics
 from omsn.report.tables import with_interval
-from omsn.training.neighbours import fit_wccn, with_neighbours
-from omsn.training.out_of_fold import OutOfFold, join, read_predictions, write_predictions
+from omsn.training.neighbours import answered_together, wccn_of
+from omsn.training.out_of_fold import OutOfFold, read_predictions, write_predictions
 from omsn.training.plan import Plan, plan_rounds
+from omsn.training.run_folder import digest_of
 from omsn.training.summary import BY_ITSELF, beside, summarise
 from omsn.training.temperature import calibrate
 
@@ -58,41 +59,47 @@ def ensemble(run: Path) -> Path:
     The SVM that stands beside the run does not stand beside its ensemble: what it said of each clip is not kept.
 
     Raises:
-        InputError: the run is not finished, has one seed only, or folds that differ from seed to seed.
+        InputError: the run is not finished, has one seed only, or folds that differ from seed to seed; or it answers
+            clips together, and its cache has changed.
+        CacheError: it does, and its cache cannot be read.
     """
     metrics = read_metrics(run)
-    by_clip = metrics.by_itself is not None
-    by_itself = mean_over_seeds(read_predictions(run / (BY_ITSELF_FILE if by_clip else PREDICTIONS_FILE)), str(run))
-    together = _with_neighbours(by_itself, metrics) if by_clip else by_itself
+    neighbours = metrics.by_itself is not None
+    by_itself = mean_over_seeds(read_predictions(run / (BY_ITSELF_FILE if neighbours else PREDICTIONS_FILE)), str(run))
+    answers = _with_neighbours(by_itself, metrics, run) if neighbours else by_itself
     content = json.loads((run / METRICS_FILE).read_text(encoding="utf-8"))
     content.pop("against", None)  # the difference of the single networks
     n_seeds = len(metrics.seeds)
     content |= {
         "members": n_seeds * metrics.members,
         "parameters": None if metrics.parameters is None else n_seeds * metrics.parameters,
-        "scores": summarise(together, together.labels),
-        "by_itself": beside(BY_ITSELF, together, by_itself) if by_clip else None,
-        "calibrated": calibrate(together) if metrics.protocol.speaker_independent else None,
+        "scores": summarise(answers, answers.labels),
+        "by_itself": beside(BY_ITSELF, answers, by_itself) if neighbours else None,
+        "calibrated": calibrate(answers) if metrics.protocol.speaker_independent else None,
         "baseline": None,
     }
     made = run.with_name(run.resolve().name + SUFFIX)
     made.mkdir(exist_ok=True)
-    write_predictions(together, made / PREDICTIONS_FILE)
-    if by_clip:
+    write_predictions(answers, made / PREDICTIONS_FILE)
+    if neighbours:
         write_predictions(by_itself, made / BY_ITSELF_FILE)
     replace_file(made / METRICS_FILE, (json.dumps(content, indent=1) + "\n").encode())
     return made
 
 
-def _with_neighbours(predictions: OutOfFold, run: RunMetrics) -> OutOfFold:
+def _with_neighbours(predictions: OutOfFold, metrics: RunMetrics, run: Path) -> OutOfFold:
     """The clips of each speaker answered together, as the run does."""
-    cache, config = Path(run.data.cache), from_dict(Config, dict(run.config))
-    features, parts = load_features(cache), []
-    rounds, _ = plan_rounds(Plan(cache, run.protocol.name, run.seeds[:1], run.model, config, run.recipe), features)
-    for fold in (one.fold for one in rounds):
-        wccn = fit_wccn(features.at(fold.train), config)
-        parts.append(with_neighbours(predictions.take(predictions.folds == fold.name), features, config, wccn))
-    return join(parts)
+    cache, config = Path(metrics.data.cache), from_dict(Config, dict(metrics.config))
+    features = load_features(cache)
+    if metrics.data.digest and digest_of(cache) != metrics.data.digest:
+        raise InputError(f"{run}: {cache} has other features than the run was of; prepare it as it was")
+    plan = Plan(
+        cache, metrics.protocol.name, metrics.seeds[:1], metrics.model, config, metrics.recipe, allow_leaks=True
+    )
+    rounds, _ = plan_rounds(plan, features)
+    folds = [one.fold for one in rounds]
+    said = [(fold, predictions.take(predictions.folds == fold.name)) for fold in folds]
+    return answered_together(said, wccn_of(folds, features, config), features, config)
 
 
 def mean_over_seeds(predictions: OutOfFold, source: str) -> OutOfFold:

@@ -28,7 +28,7 @@ from omsn.models.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
-from omsn.recipes import differing_settings, to_dict
+from omsn.recipes import differing_settings, to_dict, with_defaults
 from omsn.report.run import RunMetrics, parse_metrics, read_metrics
 from omsn.training.single import CHECKPOINT_FOLDER
 from omsn.weights import shipped_folder
@@ -90,7 +90,7 @@ def _judged(path: Path, trained: Checkpoint) -> RunMetrics:
     """The metrics of a run folder or of a recorded run, if they are of the checkpoint's settings."""
     run = _recorded(path) if path.suffix == ".json" else read_metrics(path)
     problems = [] if run.model == "network" else [f"it is of the {run.model}"]
-    problems += differing_settings(run.config, to_dict(trained.config))
+    problems += differing_settings(with_defaults(run.config), to_dict(trained.config))
     corpora = {*run.data.corpus.split(", "), *(run.started_from.corpus if run.started_from else ())}
     if corpora != set(trained.facts.get("corpus", ())):
         problems.append(f"it is of {run.data.corpus}, not of {', '.join(trained.facts.get('corpus', ()))}")

@@ -29,7 +29,7 @@ from omsn.recipes import load_config
 from omsn.training.calibration import negative_log_likelihood
 from omsn.training.loop import fit
 from omsn.training.metrics import score
-from omsn.training.neighbours import fit_wccn, with_neighbours
+from omsn.training.neighbours import answered_together, wccn_of
 from omsn.training.out_of_fold import OutOfFold, join
 from omsn.training.parts import make_parts
 from omsn.training.rounds import build_network, count_parameters, out_of_fold
@@ -92,10 +92,8 @@ def run_trial(features: FeatureSet, folds: Sequence[Fold], config: Config, seed:
     torch.set_num_threads(1)
     start = time.perf_counter()
     said = [_train(features, fold, config, seed) for fold in folds]
-    by_itself = join([answers for answers, _ in said])
-    wccn = [fit_wccn(features.at(fold.train), config) for fold in folds]
-    parts = zip(said, wccn, strict=True)
-    answers = join([with_neighbours(one, features, config, alike) for (one, _), alike in parts])
+    by_itself, parts = join([answers for answers, _ in said]), zip(folds, (answers for answers, _ in said), strict=True)
+    answers = answered_together(parts, wccn_of(folds, features, config), features, config)
     heads = [torch.cat([getattr(logits, name) for _, logits in said]) for name in ("audio", "video")]
     return {
         "train_clips": str(sum(len(fold.train) for fold in folds)),

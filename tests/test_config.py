@@ -1,6 +1,6 @@
 import dataclasses
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -131,6 +131,19 @@ def test_late_fusion_has_no_classifier_to_train_at_a_rate_of_its_own() -> None:
     ):
         Config(network=late, training=fast)
     assert Config(network=late).training.classifier_learning_rate is None
+
+
+@pytest.mark.parametrize("kind", ["mpdrf", "concatenation"])
+def test_a_fusion_that_would_learn_nothing_is_refused(kind: Literal["mpdrf", "concatenation"]) -> None:
+    alone = TrainingConfig(joint=0.0)
+    with pytest.raises(ConfigError, match=rf"joint: got 0, but network\.fusion\.kind = {kind} would learn nothing"):
+        Config(network=NetworkConfig(fusion=FusionConfig(kind=kind)), training=alone)
+    assert Config(network=NetworkConfig(fusion=FusionConfig(kind="late")), training=alone)
+
+
+def test_something_must_be_learnt() -> None:
+    with pytest.raises(ConfigError, match="joint and auxiliary are both 0"):
+        TrainingConfig(joint=0.0, auxiliary=0.0)
 
 
 @pytest.mark.parametrize("choosing", [{"keep": "best"}, {"patience": 3}])

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from omsn.config import Config, PipelineConfig, TrainingConfig, VideoFeatures
 from omsn.errors import ConfigError
+from omsn.models.checkpoint import load_checkpoint, shipped_checkpoint
 from omsn.recipes import (
     differing_settings,
     flat_settings,
@@ -164,9 +165,10 @@ def test_settings_on_top_keep_every_digit_and_the_original(rate: float, decay: f
 
 
 def test_what_adapts_can_start_from_the_packages_weights() -> None:
-    adapt, default = load_config("adapt"), load_config("default")
-    assert (adapt.pipeline, adapt.network) == (default.pipeline, default.network)
-    assert adapt.training.learning_rate < default.training.learning_rate
+    adapt, shipped = load_config("adapt"), load_checkpoint(shipped_checkpoint()).config
+    assert (adapt.pipeline, adapt.network) == (shipped.pipeline, shipped.network)
+    assert (adapt.training.joint, adapt.training.normalisation) == (shipped.training.joint, "none")
+    assert adapt.training.learning_rate < shipped.training.learning_rate
 
 
 def test_nothing_is_flat() -> None:

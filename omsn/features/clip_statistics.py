@@ -11,14 +11,26 @@ from omsn.types import Floats, Modality, Sample, Stream
 PERCENTILES = (10, 50, 90)
 
 
-def clip_statistics(samples: Sequence[Sample], modality: Modality) -> Floats:
-    """Mean, standard deviation and percentiles of every feature column over a clip's real frames. (n, S)."""
+def clip_statistics(samples: Sequence[Sample], modality: Modality, absent: float = 0.0) -> Floats:
+    """Mean, standard deviation and percentiles of every feature column over a clip's real frames.
+
+    Args:
+        samples: n clips.
+        modality: whose columns.
+        absent: stands for all statistics of a stream that a clip does not have.
+
+    Returns:
+        (n, S).
+    """
     parts = ("audio", "video") if modality == "both" else (modality,)
-    return np.stack([np.concatenate([_statistics(getattr(sample, part)) for part in parts]) for sample in samples])
+    rows = [[_statistics(getattr(sample, part), absent) for part in parts] for sample in samples]
+    return np.stack([np.concatenate(row) for row in rows])
 
 
-def _statistics(stream: Stream) -> Floats:
-    """(5 F,); zeros for an absent stream."""
-    real = stream.values[stream.mask] if stream.present else np.zeros((1, len(stream.columns)), np.float32)
+def _statistics(stream: Stream, absent: float) -> Floats:
+    """(5 F,)."""
+    if not stream.present:
+        return np.full((2 + len(PERCENTILES)) * len(stream.columns), absent, np.float32)
+    real = stream.values[stream.mask]
     rows = [real.mean(axis=0), real.std(axis=0), *np.percentile(real, PERCENTILES, axis=0)]
     return np.concatenate(rows).astype(np.float32)

@@ -13,6 +13,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
@@ -147,7 +148,11 @@ def load_checkpoint(folder: Path) -> Checkpoint:
             f"{folder / WEIGHTS_NAME}: statistics of shapes {found_shapes}, {CONFIG_NAME} asks for {shapes}; {_REMEDY}"
         )
     ready = tuple(network.eval() for network in networks)
-    wccn = tensors[_WCCN].numpy() if _WCCN in tensors else None
+    wccn = _wccn_of(
+        tensors,
+        {"both": len(audio) + len(video), "audio": len(audio), "video": len(video)}[config.training.modality],
+        folder,
+    )
     return Checkpoint(ready, config, labels, audio, video, statistics, speakers, facts, temperature, wccn)
 
 
@@ -251,6 +256,19 @@ def _temperature_of(described: Mapping[str, Any]) -> float:
     if not 0 < temperature < math.inf:  # also False for NaN
         raise InputError(f"temperature: got {temperature}, expected a finite number above 0")
     return temperature
+
+
+def _wccn_of(tensors: Mapping[str, Tensor], n_columns: int, folder: Path) -> Floats | None:
+    """None for checkpoints that answer each clip by itself, as all did that were written before."""
+    if _WCCN not in tensors:
+        return None
+    wccn: Floats = tensors[_WCCN].numpy()
+    if wccn.ndim != 2 or not len(wccn) or len(wccn) % n_columns or not np.isfinite(wccn).all():
+        raise CheckpointError(
+            f"{folder / WEIGHTS_NAME}: {_WCCN} of shape {wccn.shape}, expected finite numbers, some for each of "
+            f"{n_columns} feature columns; {_REMEDY}"
+        )
+    return wccn
 
 
 def _network(number: int) -> str:

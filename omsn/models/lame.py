@@ -17,7 +17,11 @@ MIN_STD = 1e-6
 """A description that varies less than this over a person's clips tells nothing of them."""
 SHARE = 0.05
 """Share of a person's clips that are a clip's neighbours, and one at least: of few clips, few show the same emotion."""
-MAX_ROUNDS = 100
+MAX_ROUNDS = 500
+MIN_STEP = 1 / 32
+"""Smallest part of the way that a round goes."""
+GROWTH = 1.2
+"""Parts grow by this while answers do not turn back."""
 TOLERANCE = 1e-8
 """Answers that move by less have come to rest."""
 
@@ -28,7 +32,8 @@ def affinities(descriptions: NDArray[np.floating], most: int, wccn: NDArray[np.f
     """How much each clip has to do with each other one: 1 where both are among the other's nearest, 0.5 where one is.
 
     Args:
-        descriptions: (n, S) of clips of one person, in any unit; each column is standardised over the clips.
+        descriptions: (n, S) of clips of one person, in any unit; each column is standardised over the clips. NaN is not
+            known of a clip, and counts as the mean of the others.
         most: nearest clips, by the cosine of the angle between descriptions, that each clip takes account of; no more
             than ``SHARE`` of the clips, but one.
         wccn: (S, D) what standardised descriptions are multiplied by before they are compared (``fit_wccn``).
@@ -59,7 +64,8 @@ def affinities(descriptions: NDArray[np.floating], most: int, wccn: NDArray[np.f
 def lame(probabilities: NDArray[np.floating], weights: NDArray[np.floating]) -> Doubles:
     """Each clip's probabilities times what its neighbours' adjusted ones say, until they rest.
 
-    z_i is proportional to p_i exp(sum_j w_ij z_j), beginning with z = p.
+    z_i is proportional to p_i exp(sum_j w_ij z_j), beginning with z = p. Where answers would swing back and forth
+    between heavy neighbours, a round goes only a part of the way there (ours).
 
     Args:
         probabilities: (n, K), each row sums to 1: what is said of each clip by itself.
@@ -76,19 +82,25 @@ def lame(probabilities: NDArray[np.floating], weights: NDArray[np.floating]) -> 
             f"lame: got probabilities {probabilities.shape} and weights {weights.shape}, expected (n, K) and (n, n)"
         )
     own = np.log(np.maximum(probabilities.astype(np.float64), np.finfo(np.float64).tiny))
-    answers = _softmax(own)
+    answers, step, before = _softmax(own), 1.0, np.zeros(probabilities.shape)
     for _ in range(MAX_ROUNDS):
-        before, answers = answers, _softmax(own + weights @ answers)
-        if np.abs(answers - before).max(initial=0.0) < TOLERANCE:
+        move = _softmax(own + weights @ answers) - answers
+        if np.abs(move).max(initial=0.0) < TOLERANCE:
             break
+        back = (move * before).sum() < 0
+        step = max(step / 2, MIN_STEP) if back else min(GROWTH * step, 1.0)
+        answers, before = answers + step * move, move
     return answers
 
 
 def standardised(descriptions: NDArray[np.floating]) -> Doubles:
-    """Descriptions (n, S) of one person's clips in standard deviations from their mean, cut at ``LIMIT``."""
+    """Descriptions (n, S) of one person's clips in standard deviations from their mean, cut at ``LIMIT``; 0 for NaN."""
     values = descriptions.astype(np.float64)
-    deviation = values.std(axis=0)
-    scaled = (values - values.mean(axis=0)) / np.where(deviation > MIN_STD, deviation, np.inf)
+    known = ~np.isnan(values)
+    count = np.maximum(known.sum(axis=0), 1)
+    gaps = np.where(known, values - np.where(known, values, 0).sum(axis=0) / count, 0)
+    deviation = np.sqrt((gaps**2).sum(axis=0) / count)
+    scaled = gaps / np.where(deviation > MIN_STD, deviation, np.inf)
     return np.asarray(np.clip(scaled, -LIMIT, LIMIT))
 
 

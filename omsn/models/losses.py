@@ -47,9 +47,10 @@ def together(probabilities: Tensor) -> Tensor:
     return torch.softmax(logs.mean(dim=0), dim=1)
 
 
-def total_loss(logits: Logits, targets: Tensor, loss: Loss, auxiliary: float) -> Tensor:
-    """The fused logits' loss and, weighted, those of each modality's own head."""
-    fused = loss(logits.fused, targets)
-    if auxiliary == 0:
-        return fused
-    return fused + auxiliary * (loss(logits.audio, targets) + loss(logits.video, targets))
+def total_loss(logits: Logits, targets: Tensor, loss: Loss, auxiliary: float, joint: float) -> Tensor:
+    """The losses of the fused logits and of each modality's own, weighted; one weight at least must be above 0."""
+    own = auxiliary * (loss(logits.audio, targets) + loss(logits.video, targets)) if auxiliary > 0 else None
+    if joint == 0 and own is not None:
+        return own
+    fused = joint * loss(logits.fused, targets)
+    return fused if own is None else fused + own

@@ -86,6 +86,15 @@ def flat_settings(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]
     return flat
 
 
+def with_defaults(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings that a run was recorded with, and the defaults of those that were not there yet.
+
+    Raises:
+        ConfigError: some are no settings any more, or out of range.
+    """
+    return to_dict(from_dict(Config, config))
+
+
 def differing_settings(run: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
     """One line for each setting that a run has otherwise than is wanted; nested settings, as JSON holds them."""
     there, here = flat_settings(run), flat_settings(wanted)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 
 from omsn.data.dataset import FeatureSet, load_features
 from omsn.data.prepare import INDEX_NAME, MANIFEST_NAME
+from omsn.data.splits import Fold
 from omsn.errors import InputError, TrainingError
 from omsn.files import replace_file
 from omsn.models.checkpoint import load_checkpoint
 from omsn.report.run import BY_ITSELF_FILE, PREDICTIONS_FILE
 from omsn.training.loop import predict_probabilities
-from omsn.training.neighbours import fit_wccn, with_neighbours
+from omsn.training.neighbours import Wccn, answered_together, wccn_of
 from omsn.training.out_of_fold import OutOfFold, join, read_predictions, write_predictions
 from omsn.training.parts import make_parts
 from omsn.training.plan import Plan, Round, check_features, plan_rounds
@@ -72,6 +73,7 @@ def cross_validate(
     rounds, leaks = plan_rounds(plan, features)
     start = load_start(plan, features, [one.fold for one in rounds])
     claim(run, plan, features, start)
+    wccn = wccn_of((one.fold for one in rounds), features, plan.config)
     seconds = 0.0
     for done, (one, spent_s) in enumerate(_run_all(plan, rounds, run, jobs), start=1):
         seconds += spent_s
@@ -80,11 +82,13 @@ def cross_validate(
             on_fold(done, len(rounds), one)
     folders = [run / "folds" / item.folder_name for item in rounds]
     facts = [_facts_of(folder / ROUND_NAME) for folder in folders]
-    said = [read_predictions(folder / PREDICTIONS_FILE) for folder in folders]
-    predictions, by_itself = _together(plan, features, rounds, said), None
+    said = [
+        (one.fold, read_predictions(folder / PREDICTIONS_FILE)) for one, folder in zip(rounds, folders, strict=True)
+    ]
+    predictions = answered_together(said, wccn, features, plan.config)
     write_predictions(predictions, run / PREDICTIONS_FILE)
-    if plan.config.takes_neighbours:
-        by_itself = join(said)
+    by_itself = join([answers for _, answers in said]) if plan.config.takes_neighbours else None
+    if by_itself is not None:
         write_predictions(by_itself, run / BY_ITSELF_FILE)
     join_histories(folders, run / "history.csv")
     compared = baseline and plan.model == "network"
@@ -97,7 +101,7 @@ def cross_validate(
         "scores": summarise(predictions, features.labels),
         "calibrated": calibrate(predictions) if metrics["protocol"]["speaker_independent"] else None,
         "by_itself": None if by_itself is None else beside(BY_ITSELF, predictions, by_itself),
-        "baseline": _baseline(plan, features, rounds, predictions) if compared else None,
+        "baseline": _baseline(plan, features, rounds, predictions, wccn) if compared else None,
         "wall_seconds": round(clock.note(), 1),
     }
     replace_file(run / "metrics.json", (json.dumps(metrics, indent=1) + "\n").encode())
@@ -168,7 +172,9 @@ def _states(plan: Plan, one: Round, folder: Path) -> dict[int, Path]:
     return {seed: folder / f"state-{seed}.safetensors" for seed in plan.network_seeds(one.seed)}
 
 
-def _baseline(plan: Plan, features: FeatureSet, rounds: Sequence[Round], ours: OutOfFold) -> dict[str, Any] | None:
+def _baseline(
+    plan: Plan, features: FeatureSet, rounds: Sequence[Round], ours: OutOfFold, wccn: Mapping[Fold, Wccn]
+) -> dict[str, Any] | None:
     """The SVM on the same folds, with the paired difference; None where a fold has too few clips for it."""
     settings = plan.config.training
     try:
@@ -176,15 +182,8 @@ def _baseline(plan: Plan, features: FeatureSet, rounds: Sequence[Round], ours: O
     except InputError as error:
         logger.warning("no baseline beside the network: %s", error)
         return None
-    theirs = [out_of_fold(features, one.fold, one.seed, said[one.fold]) for one in rounds]
-    return beside("svm", ours, _together(plan, features, rounds, theirs))
-
-
-def _together(plan: Plan, features: FeatureSet, rounds: Sequence[Round], by_itself: Sequence[OutOfFold]) -> OutOfFold:
-    """The rounds' answers as one table, the clips of each speaker answered together where the plan says so."""
-    wccn = {fold: fit_wccn(features.at(fold.train), plan.config) for fold in dict.fromkeys(one.fold for one in rounds)}
-    answers = zip(by_itself, rounds, strict=True)
-    return join([with_neighbours(said, features, plan.config, wccn[one.fold]) for said, one in answers])
+    theirs = [(one.fold, out_of_fold(features, one.fold, one.seed, said[one.fold])) for one in rounds]
+    return beside("svm", ours, answered_together(theirs, wccn, features, plan.config))
 
 
 class _RoundFacts(NamedTuple):

@@ -97,7 +97,7 @@ def _epoch(state: TrainingState, train: PaddedSet, validation: PaddedSet | None,
             train.batch(rows), targets, config.augment, state.generator, mirror=train.mirror, speakers=speakers
         )
         logits = network.logits(batch)
-        value = total_loss(logits, targets, loss, config.auxiliary)
+        value = total_loss(logits, targets, loss, config.auxiliary, config.joint)
         names = [train.names[row] for row in rows.tolist()]
         _check_finite("loss", value, len(state.history) + 1, names)
         state.optimizer.zero_grad()

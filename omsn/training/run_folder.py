@@ -19,7 +19,7 @@ from omsn.data.prepare import INDEX_NAME, MANIFEST_NAME
 from omsn.data.splits import PROTOCOLS
 from omsn.errors import ConfigError, InputError
 from omsn.files import replace_file
-from omsn.recipes import flat_settings, to_dict
+from omsn.recipes import flat_settings, to_dict, with_defaults
 from omsn.training.plan import Plan, Round, corpus_of, speaker_names
 from omsn.training.start import Start
 from omsn.training.state import Epoch
@@ -52,7 +52,7 @@ def claim(run: Path, plan: Plan, features: FeatureSet, start: Start | None = Non
         "seeds": list(plan.seeds),
         "networks": plan.networks,
         "config": to_dict(plan.config),
-        "data": _digest(Path(features.source)),
+        "data": digest_of(Path(features.source)),
     } | ({} if start is None else {"started_from": start.digest})
     path = run / "run.json"
     text = json.dumps(facts, sort_keys=True, indent=1) + "\n"
@@ -61,12 +61,22 @@ def claim(run: Path, plan: Plan, features: FeatureSet, start: Start | None = Non
         raise ConfigError(
             f"{run}: holds {left[0]} and no {path.name} that says of what; choose another --out or delete the folder"
         )
-    if path.exists() and (held := path.read_text(encoding="utf-8")) != text:
+    if path.exists() and (held := _with_defaults(path.read_text(encoding="utf-8"))) != text:
         raise ConfigError(
             f"{run}: holds a run with other settings or data ({path.name} differs: {_differences(held, facts)}); "
             "choose another --out or delete the folder"
         )
     replace_file(path, text.encode())
+
+
+def _with_defaults(held: str) -> str:
+    """A run's file with the settings that were not there yet when it was written; as it is where it is damaged."""
+    try:
+        facts = json.loads(held)
+        facts["config"] = with_defaults(facts["config"])
+    except (ValueError, KeyError, TypeError, ConfigError):
+        return held
+    return json.dumps(facts, sort_keys=True, indent=1) + "\n"
 
 
 def _differences(held: str, facts: Mapping[str, Any]) -> str:
@@ -85,7 +95,7 @@ def _differences(held: str, facts: Mapping[str, Any]) -> str:
     return "; ".join(told) + (f"; and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else "")
 
 
-def _digest(cache: Path) -> str:
+def digest_of(cache: Path) -> str:
     """Changes with the clips, labels and features of a prepared corpus: its index names entries by their content."""
     files = ((cache / name).read_bytes() for name in (INDEX_NAME, MANIFEST_NAME))
     return hashlib.sha256(b"".join(files)).hexdigest()
@@ -146,7 +156,7 @@ def describe_run(
             "clips": len(clips),
             "speakers": len({(clip.corpus, clip.speaker) for clip in clips if clip.speaker}),
             "cache": features.source,
-            "digest": _digest(Path(features.source)),
+            "digest": digest_of(Path(features.source)),
         },
         "seeds": list(plan.seeds),
         "config": to_dict(plan.config),

@@ -78,11 +78,12 @@ def train(
         fitted_by = temperature_of(calibrate_by, plan.config, features, start, networks=len(plan.seeds))
     claim(run, plan, features, start)
     parts = make_parts(features, fold, settings)
+    wccn = fit_wccn(features.at(fold.train), plan.config)
     states = {seed: run / f"state-{seed}.safetensors" for seed in plan.seeds}
     trained = start.checkpoint if start else None
     networks, histories = fit_each(plan, features, parts.train, parts.test, states, trained=trained, on_epoch=on_epoch)
     write_history(run / "history.csv", fold.name, histories)
-    wccn, scores = fit_wccn(features.at(fold.train), plan.config), None
+    scores = None
     if parts.test is not None:
         probabilities = predict_probabilities(networks, parts.test, settings).numpy()
         by_itself = out_of_fold(features, fold, plan.seeds[0], probabilities)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from omsn.config import Config
 from omsn.data.dataset import FeatureSet
 from omsn.errors import ConfigError
-from omsn.recipes import differing_settings, to_dict
+from omsn.recipes import differing_settings, to_dict, with_defaults
 from omsn.report.run import read_metrics
 from omsn.training.calibration import (
     ReliabilityBin,
@@ -128,7 +128,7 @@ def temperature_of(
     theirs, ours = f"{found.data.clips} of {found.data.corpus}", f"{len(features.clips)} of {corpus_of(features.clips)}"
     if theirs != ours:
         problems.append(f"its clips are {theirs}, not {ours}")
-    problems += differing_settings(found.config, to_dict(config))
+    problems += differing_settings(with_defaults(found.config), to_dict(config))
     begun = None if found.started_from is None else found.started_from.digest
     beginning = None if start is None else start.digest
     if begun != beginning:

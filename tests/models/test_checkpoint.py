@@ -94,6 +94,13 @@ def test_what_makes_clips_alike_comes_back_where_there_is_such(saved: Path, tmp_
     np.testing.assert_array_equal(load_checkpoint(tmp_path / "enrolled").wccn, wccn)
 
 
+@pytest.mark.parametrize("wccn", [np.ones((7, 3)), np.ones(9), np.ones((0, 3)), np.full((9, 3), np.nan)])
+def test_what_cannot_make_clips_alike_is_refused(tmp_path: Path, wccn: Floats) -> None:
+    save_checkpoint(tmp_path, replace(made_up(), wccn=wccn.astype(np.float32)))
+    with pytest.raises(CheckpointError, match=r"weights.safetensors: wccn of shape .*, expected finite numbers"):
+        load_checkpoint(tmp_path)
+
+
 def test_a_checkpoint_is_two_files_and_no_pickle(saved: Path) -> None:
     assert sorted(path.name for path in saved.iterdir()) == [CONFIG_NAME, WEIGHTS_NAME]
     described = json.loads((saved / CONFIG_NAME).read_text(encoding="utf-8"))

@@ -58,6 +58,15 @@ def test_columns_that_never_change_count_for_nothing_and_odd_numbers_are_cut() -
     assert np.abs(scaled).max() == LIMIT
 
 
+def test_what_is_not_known_of_a_clip_counts_as_the_mean_of_the_others() -> None:
+    values = described(40)
+    values[3, 2:] = np.nan
+    scaled, others = standardised(values), standardised(np.delete(values, 3, axis=0))
+    assert not scaled[3, 2:].any()
+    np.testing.assert_allclose(np.delete(scaled, 3, axis=0)[:, 2:], others[:, 2:], atol=1e-12)
+    assert not standardised(np.full((3, 2), np.nan)).any()
+
+
 def test_a_clip_like_the_mean_of_all_has_an_answer_too() -> None:
     values = np.array([[-1.0], [0.0], [1.0]])
     assert np.isfinite(affinities(values, 2, np.eye(1))).all()
@@ -81,7 +90,7 @@ def test_affinities_that_cannot_be(
 # ---------------------------------------------------------------- answers
 
 
-@given(st.integers(1, 12), st.integers(0, 4), st.floats(0, 2), st.integers(0, 50))
+@given(st.integers(1, 12), st.integers(0, 4), st.floats(0, 3), st.integers(0, 50))
 def test_answers_are_probabilities(n_clips: int, neighbours: int, weight: float, seed: int) -> None:
     said = lame(answers(n_clips, seed), weight * affinities(described(n_clips, seed), neighbours, np.eye(6)))
     assert (said >= 0).all()
@@ -93,11 +102,18 @@ def test_without_neighbours_an_answer_stays() -> None:
     np.testing.assert_allclose(lame(said, np.zeros((5, 5))), said, atol=1e-12)
 
 
-def test_the_answers_fit_each_other() -> None:
+@pytest.mark.parametrize("weight", [0.5, 1.0, 3.0])
+def test_the_answers_fit_each_other(weight: float) -> None:
     """Where they rest, each is its own times the exponential of what its neighbours' answers sum to."""
-    own, weights = answers(20), 0.8 * affinities(described(20), 3, np.eye(6))
+    own, weights = answers(60), weight * affinities(described(60), 3, np.eye(6))
     said = lame(own, weights)
     np.testing.assert_allclose(said, softmax(np.log(own) + weights @ said, axis=1), atol=1e-7)
+
+
+def test_two_who_disagree_do_not_swing_for_ever() -> None:
+    own, weights = np.array([[0.6, 0.4], [0.4, 0.6]]), 3 * (np.ones((2, 2)) - np.eye(2))
+    said = lame(own, weights)
+    np.testing.assert_allclose(said, softmax(np.log(own) + weights @ said, axis=1), atol=1e-6)
 
 
 def test_two_sure_neighbours_win_over_one_who_is_not() -> None:

@@ -91,9 +91,20 @@ def test_a_class_that_one_network_rules_out_stays_a_number() -> None:
     torch.testing.assert_close(together(answers), torch.tensor([[0.5, 0.5, 0.0]]))
 
 
+def test_without_the_joint_loss_the_voice_learns_alone() -> None:
+    """Whatever the face says of the same clips."""
+    audio, face = torch.randn_like(LOGITS).requires_grad_(), torch.randn_like(LOGITS)
+    (alone,) = torch.autograd.grad(cross_entropy(audio, SOFT), audio)
+    for video in (face, 5 * face):
+        value = total_loss(Logits(audio + video, audio, video), SOFT, cross_entropy, 1.0, joint=0.0)
+        torch.testing.assert_close(torch.autograd.grad(value, audio)[0], alone)
+
+
 @both
 def test_auxiliary_losses_are_weighted(name: LossName) -> None:
     loss, logits = LOSSES[name], Logits(LOGITS, LOGITS + 1, LOGITS * 2)
     fused, audio, video = (loss(part, SOFT) for part in (logits.fused, logits.audio, logits.video))
-    torch.testing.assert_close(total_loss(logits, SOFT, loss, 0.3), fused + 0.3 * audio + 0.3 * video)
-    torch.testing.assert_close(total_loss(logits, SOFT, loss, 0.0), fused)
+    torch.testing.assert_close(total_loss(logits, SOFT, loss, 0.3, joint=1.0), fused + 0.3 * audio + 0.3 * video)
+    torch.testing.assert_close(total_loss(logits, SOFT, loss, 0.0, joint=1.0), fused)
+    torch.testing.assert_close(total_loss(logits, SOFT, loss, 0.3, joint=0.5), 0.5 * fused + 0.3 * audio + 0.3 * video)
+    torch.testing.assert_close(total_loss(logits, SOFT, loss, 0.3, joint=0.0), 0.3 * audio + 0.3 * video)

@@ -37,7 +37,7 @@ TARGETS = torch.eye(3)[[0, 1, 2, 0]]
 
 
 def loss_of(network: Network, batch: Batch) -> Tensor:
-    return total_loss(network.logits(batch), TARGETS, cross_entropy, 0.3)
+    return total_loss(network.logits(batch), TARGETS, cross_entropy, 0.3, joint=1.0)
 
 
 def test_every_fusion_is_tried() -> None:

@@ -92,6 +92,16 @@ def test_clips_that_are_answered_together_are_so_by_the_ensemble(tmp_path: Path)
         np.testing.assert_allclose(together.probabilities[rows], expected.probabilities, atol=1e-6)
 
 
+def test_an_ensemble_of_clips_answered_together_wants_the_features_of_the_run(tmp_path: Path) -> None:
+    cache, run = write_cache(tmp_path / "cache", samples(("1", "2"))), tmp_path / "runs" / "enrolled"
+    recipe = str(write_recipe(tmp_path / "tiny.toml"))
+    plan = plan_of(cache, "loso", "0,1", recipe=recipe, settings=["training.normalisation=enrolled"])
+    cross_validate(plan, run, baseline=False)
+    write_cache(cache, samples(("1", "2"))[:-1])
+    with pytest.raises(InputError, match="has other features than the run was of; prepare it as it was"):
+        ensemble.ensemble(run)
+
+
 def test_one_seed_is_no_ensemble(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     said = predictions_of(run)
     write_predictions(said.take(said.seeds == 0), run / "predictions.csv")

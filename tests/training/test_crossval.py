@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -247,6 +248,16 @@ def test_a_run_of_other_settings_is_refused(cache: Path, finished: Path, change:
 def relabelled(made: tuple[LabelledSample, ...]) -> list[LabelledSample]:
     other = {"sad": "glad", "glad": "sad"}
     return [replace(one, clip=replace(one.clip, emotion=other.get(one.clip.emotion, "bored"))) for one in made]
+
+
+def test_a_run_goes_on_that_was_begun_before_there_was_a_setting(cache: Path, finished: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished, tmp_path / "run")
+    held = json.loads((tmp_path / "run" / "run.json").read_text(encoding="utf-8"))
+    del held["config"]["answer"], held["config"]["training"]["joint"]
+    (tmp_path / "run" / "run.json").write_text(json.dumps(held), encoding="utf-8")
+    cross_validate(plan_of(cache), tmp_path / "run")
+    assert same_results(finished, tmp_path / "run")
+    assert (tmp_path / "run" / "run.json").read_bytes() == (finished / "run.json").read_bytes()
 
 
 def test_a_run_of_other_data_is_refused(tmp_path: Path) -> None:

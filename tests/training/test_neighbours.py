@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_corpus import LABELS, NETWORK, features, labelled, samples, write_cache
+from tiny_corpus import LABELS, NETWORK, VIDEO, features, labelled, samples, write_cache
 from tiny_run import FAST, plan_of
 
 from omsn.config import AnswerConfig, Config
@@ -22,6 +22,7 @@ from omsn.training.evaluation import evaluate_checkpoint
 from omsn.training.neighbours import SHRINKAGE, fit_wccn, with_neighbours
 from omsn.training.out_of_fold import OutOfFold, read_predictions
 from omsn.training.single import train
+from omsn.types import Stream
 
 ENROLLED = Config(network=NETWORK, training=replace(FAST, normalisation="enrolled"))
 ALONE = replace(ENROLLED, answer=AnswerConfig(neighbours=0))
@@ -63,7 +64,7 @@ def test_directions_in_which_clips_of_a_class_differ_are_all_of_one_length() -> 
     made = samples(tuple(map(str, range(1, 9))), repetitions=4)
     wccn = fit_wccn(made, ENROLLED)
     assert wccn is not None
-    described = clip_statistics([one.sample for one in made], "both")
+    described = clip_statistics([one.sample for one in made], "both", absent=np.nan)
     people, emotions = (np.array([getattr(one.clip, name) for one in made]) for name in ("speaker", "emotion"))
     values = np.zeros(described.shape)
     for person in np.unique(people):
@@ -92,6 +93,25 @@ def test_a_clip_of_each_emotion_tells_nothing_of_what_makes_clips_alike() -> Non
     assert fit_wccn(samples(repetitions=1), ENROLLED) is None
 
 
+def test_copies_of_clips_tell_nothing_of_what_makes_clips_alike() -> None:
+    made = samples(repetitions=1)
+    copies = [replace(one, clip=replace(one.clip, clip=f"{one.clip.clip}-copy")) for one in made]
+    assert fit_wccn([*made, *copies], ENROLLED) is None
+
+
+def test_a_modality_that_nobody_has_tells_nothing_of_what_makes_clips_alike() -> None:
+    faceless = [replace(one, sample=replace(one.sample, video=Stream.absent(VIDEO))) for one in samples()]
+    face_alone = replace(ENROLLED, training=replace(ENROLLED.training, modality="video"))
+    assert fit_wccn(faceless, face_alone) is None
+    assert fit_wccn(faceless, ENROLLED) is not None
+
+
+def test_an_answer_to_another_corpus_is_refused() -> None:
+    corpus = features(samples(("1", "2")))
+    with pytest.raises(InputError, match="made up: no clip 3-bored-1, of which there is an answer"):
+        with_neighbours(predictions_of(), corpus, ENROLLED, fit_wccn(corpus.samples, ENROLLED))
+
+
 def test_unknown_speakers_have_no_clips_of_their_own() -> None:
     with pytest.raises(InputError, match="no speaker; enrolled normalisation needs one"):
         fit_wccn([labelled("", "sad", repetition) for repetition in (1, 2)], ENROLLED)
@@ -109,7 +129,9 @@ def test_each_speaker_is_answered_apart_and_no_label_has_a_part_in_it() -> None:
     np.testing.assert_array_equal(with_neighbours(others, corpus, ENROLLED, wccn).probabilities, together.probabilities)
     for speaker in SPEAKERS:
         rows = said.speakers == speaker
-        described = clip_statistics([one.sample for one in corpus.samples if one.clip.speaker == speaker], "both")
+        described = clip_statistics(
+            [one.sample for one in corpus.samples if one.clip.speaker == speaker], "both", np.nan
+        )
         expected = lame(said.probabilities[rows], affinities(described, 3, wccn))
         np.testing.assert_allclose(together.probabilities[rows], expected, atol=1e-12)
     assert (together.probabilities != said.probabilities).any()
