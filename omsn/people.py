@@ -87,7 +87,8 @@ class Neighbours:
 
     def adjust(self, path: Path, sample: Sample, probabilities: NDArray[np.floating]) -> NDArray[np.floating]:
         """The answer (K,) to one more window of the person, which is in a file, beside those of all other files."""
-        others = [row for row, file in enumerate(self.files) if file != path.resolve()]
+        own = path.resolve()
+        others = [row for row, file in enumerate(self.files) if file != own]
         described = np.concatenate([self.described[others], describe([sample], self.modality)])
         said = np.concatenate([self.probabilities[others], probabilities[None]])
         weights = self.answer.neighbour_weight * affinities(described, self.answer.neighbours, self.wccn)

@@ -91,6 +91,8 @@ def _judged(path: Path, trained: Checkpoint) -> RunMetrics:
     run = _recorded(path) if path.suffix == ".json" else read_metrics(path)
     problems = [] if run.model == "network" else [f"it is of the {run.model}"]
     problems += differing_settings(with_defaults(run.config), to_dict(trained.config))
+    if trained.config.takes_neighbours and run.by_itself is None:
+        problems.append("it answers each clip by itself")
     corpora = {*run.data.corpus.split(", "), *(run.started_from.corpus if run.started_from else ())}
     if corpora != set(trained.facts.get("corpus", ())):
         problems.append(f"it is of {run.data.corpus}, not of {', '.join(trained.facts.get('corpus', ()))}")

@@ -148,11 +148,9 @@ def load_checkpoint(folder: Path) -> Checkpoint:
             f"{folder / WEIGHTS_NAME}: statistics of shapes {found_shapes}, {CONFIG_NAME} asks for {shapes}; {_REMEDY}"
         )
     ready = tuple(network.eval() for network in networks)
-    wccn = _wccn_of(
-        tensors,
-        {"both": len(audio) + len(video), "audio": len(audio), "video": len(video)}[config.training.modality],
-        folder,
-    )
+    modality = config.training.modality
+    n_columns = len(audio) * (modality != "video") + len(video) * (modality != "audio")
+    wccn = _wccn_of(tensors, n_columns, folder)
     return Checkpoint(ready, config, labels, audio, video, statistics, speakers, facts, temperature, wccn)
 
 

@@ -129,6 +129,10 @@ def temperature_of(
     if theirs != ours:
         problems.append(f"its clips are {theirs}, not {ours}")
     problems += differing_settings(with_defaults(found.config), to_dict(config))
+    if config.takes_neighbours and found.by_itself is None:
+        problems.append(
+            "its answers are of each clip by itself; omsn crossval with the same --out answers them together"
+        )
     begun = None if found.started_from is None else found.started_from.digest
     beginning = None if start is None else start.digest
     if begun != beginning:

@@ -205,6 +205,18 @@ def test_a_judge_of_other_settings(run: Path, judged: Path, tmp_path: Path) -> N
     assert not (tmp_path / "weights").exists()
 
 
+def test_a_judge_from_before_clips_were_answered_together(run: Path, judged: Path, tmp_path: Path) -> None:
+    checkpoint = run / "checkpoint"
+    write_checkpoint(checkpoint, normalisation="enrolled")
+    save_checkpoint(checkpoint, replace(load_checkpoint(checkpoint), facts=FACTS, speakers=("01", "02", "04")))
+    content = json.loads((judged / "metrics.json").read_text()) | {
+        "config": to_dict(load_checkpoint(checkpoint).config)
+    }
+    (judged / "metrics.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match="cannot tell how well this checkpoint does: it answers each clip by itself"):
+        ship_weights.ship(run, [judged], tmp_path / "weights")
+
+
 def test_several_networks_are_judged_together_first(run: Path, judged: Path, tmp_path: Path) -> None:
     trained = load_checkpoint(run / "checkpoint")
     other = deepcopy(trained.networks[0])

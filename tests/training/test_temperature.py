@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from made_up_predictions import LABELS, simulate
 from made_up_run import made_up_metrics, write_run
 
-from omsn.config import Config, PipelineConfig, TrainingConfig
+from omsn.config import AnswerConfig, Config, PipelineConfig, TrainingConfig
 from omsn.data.dataset import FeatureSet
 from omsn.errors import ConfigError, InputError
 from omsn.recipes import to_dict
@@ -176,6 +176,19 @@ def test_a_run_of_something_else_is_refused(
 ) -> None:
     with pytest.raises(ConfigError, match=f"{tmp_path}: cannot calibrate this training: {told}"):
         temperature_of(write_run(content | change, tmp_path), Config(), LEARNT)
+
+
+def test_a_run_from_before_clips_were_answered_together_is_refused(content: dict[str, Any], tmp_path: Path) -> None:
+    enrolled = Config(training=TrainingConfig(normalisation="enrolled"))
+    content["config"] = to_dict(enrolled)
+    del content["config"]["answer"]
+    with pytest.raises(
+        ConfigError, match="calibrate this training: its answers are of each clip by itself; omsn crossval"
+    ):
+        temperature_of(write_run(content, tmp_path), enrolled, LEARNT)
+    alone = replace(enrolled, answer=AnswerConfig(neighbours=0))
+    content["config"] = to_dict(alone)
+    assert temperature_of(write_run(content, tmp_path), alone, LEARNT).temperature == 0.7
 
 
 def test_a_run_of_other_labels_is_refused(content: dict[str, Any], tmp_path: Path) -> None:
