@@ -39,6 +39,9 @@ MAX_SHIPPED_BYTES = 10_000_000
 _REMEDY = "copy the whole folder again from where it came, or train again"
 _NETWORK, _STATISTICS, _WCCN = re.compile(r"networks\.(\d+)\."), "statistics.", "wccn"
 
+_ALIKE = "statistics."
+"""How the names of weights begin that are the same in all networks of a checkpoint."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -89,6 +92,9 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
         for number, network in enumerate(checkpoint.networks)
         for name, weight in network.state_dict().items()
     }
+    for name in [name for name in weights if _ALIKE in name and not name.startswith(_network(0))]:
+        if torch.equal(weights[name], weights[_NETWORK.sub(_network(0), name)]):
+            del weights[name]  # fitted on the same clips
     weights |= {_STATISTICS + name: torch.from_numpy(array) for name, array in checkpoint.statistics.items()}
     if checkpoint.wccn is not None:
         weights[_WCCN] = torch.from_numpy(checkpoint.wccn)
@@ -123,7 +129,8 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         temperature, n_networks = _temperature_of(described), described["networks"]
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{folder / CONFIG_NAME}: does not fit this version of OMSN: {error}") from error
-    sizes, tensors = Sizes(len(audio), len(video), len(labels)), _read_weights(folder / WEIGHTS_NAME)
+    tensors = _read_weights(folder / WEIGHTS_NAME)
+    sizes = Sizes(len(audio), len(video), len(labels), _n_clips(tensors))
     found = {int(match[1]) for match in map(_NETWORK.match, tensors) if match}
     if not found or found != set(range(len(found))) or n_networks != len(found):
         raise CheckpointError(
@@ -133,7 +140,8 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     networks = tuple(Network(sizes, config.network) for _ in found)
     try:
         for number, network in enumerate(networks):
-            network.load_state_dict(_part(tensors, _network(number)))
+            shared = {name: weight for name, weight in _part(tensors, _network(0)).items() if name.startswith(_ALIKE)}
+            network.load_state_dict(shared | _part(tensors, _network(number)))
     except RuntimeError as error:
         raise CheckpointError(
             f"{folder / WEIGHTS_NAME}: weights of another network than {CONFIG_NAME}: {error}"
@@ -267,6 +275,12 @@ def _wccn_of(tensors: Mapping[str, Tensor], n_columns: int, folder: Path) -> Flo
             f"{n_columns} feature columns; {_REMEDY}"
         )
     return wccn
+
+
+def _n_clips(tensors: Mapping[str, Tensor]) -> int:
+    """Clips that the statistics of a network were fitted on; 0 where it has none."""
+    coefficients = tensors.get(f"{_network(0)}{_ALIKE}coefficients")
+    return 0 if coefficients is None else len(coefficients) // 2
 
 
 def _network(number: int) -> str:

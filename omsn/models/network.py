@@ -12,15 +12,17 @@ from omsn.models.batch import Batch
 from omsn.models.encoders import BiLSTMEncoder
 from omsn.models.mpdrf import FUSIONS, ConcatenationFusion, MPDRFNet
 from omsn.models.smgcnn import SMGCNN
+from omsn.models.statistics import StatisticsClassifier
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """What the data decides: feature columns of sound and face, and classes."""
+    """What the data decides: feature columns of sound and face, classes, and clips that statistics were fitted on."""
 
     audio_features: int
     video_features: int
     n_classes: int
+    n_clips: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +37,8 @@ class Logits:
 class Network(nn.Module):
     """BiLSTM encoders, MPDRF-Net, SMGCNN; works with either modality masked out.
 
-    With late fusion there are neither MPDRF-Net nor SMGCNN: the answer is the sum of each modality's own logits.
+    With late fusion there are neither MPDRF-Net nor SMGCNN: the answer is the sum of each modality's own logits. Where
+    statistics of the clip answer as well, it is the mean of that and theirs; they take no part in training.
     """
 
     fusion: MPDRFNet | ConcatenationFusion | None
@@ -54,6 +57,12 @@ class Network(nn.Module):
             self.classifier = SMGCNN(self.fusion.n_maps, folded_width, sizes.n_classes, config.classifier)
         self.audio_head = nn.Linear(config.audio.channels, sizes.n_classes)
         self.video_head = nn.Linear(config.video.channels, sizes.n_classes)
+        self.statistics: StatisticsClassifier | None = None
+        if config.statistics.enabled:
+            columns = sizes.audio_features, sizes.video_features
+            self.statistics = StatisticsClassifier(
+                *columns, sizes.n_classes, sizes.n_clips, config.statistics.components
+            )
 
     def forward(self, batch: Batch) -> Tensor:
         """Logits (B, K)."""
@@ -63,9 +72,11 @@ class Network(nn.Module):
         """Logits of the whole and of each modality alone."""
         audio, video = self.encode(batch)  # (B, N, D) each
         by_audio, by_video = self.audio_head(audio.mean(dim=1)), self.video_head(video.mean(dim=1))  # (B, K) each
-        if self.classifier is None:
-            return Logits(by_audio + by_video, by_audio, by_video)
-        return Logits(self.classifier(self.fuse(audio, video)), by_audio, by_video)
+        fused = by_audio + by_video if self.classifier is None else self.classifier(self.fuse(audio, video))
+        if self.statistics is not None and self.statistics.fitted:
+            of_clip = self.statistics(batch.audio, batch.audio_mask, batch.video, batch.video_mask)
+            fused = (fused + of_clip) / 2
+        return Logits(fused, by_audio, by_video)
 
     def encode(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """The matrices of sound and face, each (B, N, D)."""

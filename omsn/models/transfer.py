@@ -66,8 +66,8 @@ def start_from(network: Network, trained: Checkpoint, meaning: Meaning, seed: in
         rows = list(_rows(network, source, trained, meaning))
         named = {id(place.own) for place in (*columns, *rows)}
         pairs = zip(network.state_dict(keep_vars=True).items(), source.state_dict().values(), strict=True)
-        for (_, own), weight in pairs:
-            if id(own) not in named:
+        for (name, own), weight in pairs:
+            if id(own) not in named and not name.startswith("statistics."):  # those are fitted anew
                 own.copy_(weight)
         for place in columns:
             place.own.zero_()

@@ -18,6 +18,7 @@ from omsn.errors import TrainingError
 from omsn.models.losses import LOSSES, answer_of, total_loss
 from omsn.models.network import Network
 from omsn.training.state import Epoch, TrainingState, load_state, save_state
+from omsn.training.statistics import fit_statistics
 
 EVALUATION_BATCH = 128
 WARM_UP_SHARE = 0.25
@@ -79,6 +80,7 @@ def fit(
                 on_epoch(state.history[-1])
         best = config.keep == "best" and validation is not None
         network.load_state_dict(state.best_weights if best else state.kept_weights())
+        fit_statistics(network, train)
         return Fitted(tuple(state.history), state.best_epoch if best else len(state.history))
 
 

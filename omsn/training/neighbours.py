@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.covariance import ShrunkCovariance
-from sklearn.decomposition import PCA
 
 from omsn.config import Config
 from omsn.data.dataset import FeatureSet
@@ -17,6 +14,7 @@ from omsn.data.splits import Fold
 from omsn.errors import InputError
 from omsn.features.clip_statistics import clip_statistics
 from omsn.models.lame import affinities, lame, standardised
+from omsn.models.wccn import rows_of, within_class_whitening
 from omsn.training.out_of_fold import OutOfFold, join
 from omsn.training.parts import people_of
 from omsn.types import Floats, LabelledSample
@@ -25,8 +23,6 @@ COMPONENTS = 200
 """Principal components of the clip statistics that are kept."""
 SHRINKAGE = 0.1
 """Share of the within-class covariance that is replaced by its mean variance."""
-MIN_WITHIN = 1e-3
-"""Share of the variance that must lie within classes: copies of a clip do not tell how clips of one emotion differ."""
 
 Wccn = NDArray[np.floating] | None
 
@@ -34,9 +30,7 @@ Wccn = NDArray[np.floating] | None
 def fit_wccn(learned: Sequence[LabelledSample], config: Config) -> Floats | None:
     """What makes two clips of a person alike: within-class covariance normalisation of their statistics.
 
-    After Hatch, Kajarekar & Stolcke 2006 ("Within-class covariance normalization for SVM-based speaker recognition",
-    Interspeech), with a class for each emotion of each speaker: directions in which clips of one emotion of one person
-    differ count for less.
+    With a class for each emotion of each speaker (``omsn/models/wccn.py``).
 
     Args:
         learned: clips of a training part, with their labels.
@@ -53,22 +47,10 @@ def fit_wccn(learned: Sequence[LabelledSample], config: Config) -> Floats | None
     described = clip_statistics([item.sample for item in learned], config.training.modality, absent=np.nan)
     people = people_of(learned)
     values = np.zeros(described.shape)
-    for rows in _rows_of(people):
+    for rows in rows_of(people):
         values[rows] = standardised(described[rows])
-    classes = list(_rows_of([(person, item.clip.emotion) for person, item in zip(people, learned, strict=True)]))
-    n_components = min(COMPONENTS, len(learned) - len(classes), described.shape[1])
-    if n_components < 1 or not values.any():
-        return None
-    components = PCA(n_components, svd_solver="full").fit(values).components_  # (D, S)
-    turned = values @ components.T  # (n, D)
-    variance = turned.var()
-    for rows in classes:
-        turned[rows] -= turned[rows].mean(axis=0)
-    if turned.var() < MIN_WITHIN * variance:
-        return None
-    within = ShrunkCovariance(shrinkage=SHRINKAGE, assume_centered=True).fit(turned)
-    whitening = np.linalg.cholesky(within.get_precision())  # (D, D)
-    return np.asarray(components.T @ whitening, np.float32)
+    classes = [(person, item.clip.emotion) for person, item in zip(people, learned, strict=True)]
+    return within_class_whitening(values, classes, COMPONENTS, SHRINKAGE)
 
 
 def wccn_of(folds: Iterable[Fold], features: FeatureSet, config: Config) -> dict[Fold, Wccn]:
@@ -107,15 +89,7 @@ def with_neighbours(predictions: OutOfFold, features: FeatureSet, config: Config
     described = clip_statistics(clips, config.training.modality, absent=np.nan)
     probabilities = predictions.probabilities.astype(np.float64)
     keys = zip(predictions.seeds.tolist(), predictions.folds.tolist(), predictions.speakers.tolist(), strict=True)
-    for rows in _rows_of(list(keys)):
+    for rows in rows_of(list(keys)):
         weights = config.answer.neighbour_weight * affinities(described[rows], config.answer.neighbours, wccn)
         probabilities[rows] = lame(probabilities[rows], weights)
     return replace(predictions, probabilities=probabilities)
-
-
-def _rows_of(keys: Sequence[object]) -> Iterator[NDArray[np.intp]]:
-    """The rows that have each key."""
-    rows: dict[object, list[int]] = defaultdict(list)
-    for row, key in enumerate(keys):
-        rows[key].append(row)
-    return (np.array(own, np.intp) for own in rows.values())

@@ -36,7 +36,7 @@ LEARNING_RATE = "training.classifier_learning_rate"
 WEIGHT_DECAY = "training.weight_decay"
 DROPOUT = "network.classifier.dropout"
 SEARCHABLE = (LEARNING_RATE, WEIGHT_DECAY, DROPOUT)
-"""What a short training of SMGCNN alone can tell apart: the settings with a ``tunable`` range in ``omsn/config.py``."""
+"""What a short training of SMGCNN alone can tell apart: the settings with a ``tunable`` range in ``omsn/config/``."""
 
 ENCODING_BATCH = 128
 

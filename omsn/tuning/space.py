@@ -1,4 +1,4 @@
-"""What a search may vary: settings whose range stands beside them in ``omsn/config.py``."""
+"""What a search may vary: settings whose range stands beside them in ``omsn/config/``."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def dimensions(settings: Sequence[str]) -> tuple[Dimension, ...]:
 
 
 def tunable_settings() -> Iterator[Dimension]:
-    """Every setting that declares a range for searches, in the order of ``omsn/config.py``."""
+    """Every setting that declares a range for searches, in the order of ``omsn/config/``."""
     return _of(Config(), "")
 
 

@@ -211,10 +211,10 @@ def answers(seed: int) -> OutOfFold:
 def test_a_row_that_changes_nothing_is_left_out(
     cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command = [str(cache), "--out", str(tmp_path), "--recipe", "enrolled", "--only", "attention-pooling", "bcpw"]
+    command = [str(cache), "--out", str(tmp_path), "--recipe", "shared-speakers", "--only", "attention-pooling", "bcpw"]
     runs = ablation.named_runs(ablation.parse(command))
     assert [one.name for one in runs] == [FULL, "ablation-bcpw"]
-    assert "attention-pooling: left out; it changes nothing of recipe enrolled" in capsys.readouterr().out
+    assert "attention-pooling: left out; it changes nothing of recipe shared-speakers" in capsys.readouterr().out
 
 
 def test_a_folder_without_a_search(tmp_path: Path) -> None:
