@@ -141,6 +141,13 @@ def test_a_fusion_that_would_learn_nothing_is_refused(kind: Literal["mpdrf", "co
     assert Config(network=NetworkConfig(fusion=FusionConfig(kind="late")), training=alone)
 
 
+def test_known_speakers_are_not_enrolled_too() -> None:
+    known = NetworkConfig(known_speakers=True)
+    with pytest.raises(ConfigError, match=r"known_speakers: got true with training\.normalisation = enrolled"):
+        Config(network=known, training=TrainingConfig(normalisation="enrolled"))
+    assert Config(network=known).network.known_speakers
+
+
 def test_something_must_be_learnt() -> None:
     with pytest.raises(ConfigError, match="joint and auxiliary are both 0"):
         TrainingConfig(joint=0.0, auxiliary=0.0)

@@ -102,6 +102,7 @@ def test_the_paper_page_names_every_stage_of_the_network_and_the_preprocessing()
         "batch.py",
         "checkpoint.py",
         "transfer.py",
+        "known_speakers.py",
         "lame.py",
         "statistics.py",
         "wccn.py",

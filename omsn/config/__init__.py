@@ -68,6 +68,11 @@ class Config:
                 "nothing; expected late fusion with it, or more"
             )
 
+        if self.network.known_speakers and self.training.normalisation == "enrolled":
+            raise ConfigError(
+                "NetworkConfig.known_speakers: got true with training.normalisation = enrolled, "
+                "which standardises each speaker already; choose one of the two"
+            )
         if self.network.statistics.enabled and self.training.loss != "cross_entropy":
             raise ConfigError(
                 f"TrainingConfig.loss: got {self.training.loss}, but network.statistics answers with softmax logits; "

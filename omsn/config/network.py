@@ -121,6 +121,8 @@ class NetworkConfig:
     fusion: FusionConfig = FusionConfig()
     classifier: ClassifierConfig = ClassifierConfig()
     statistics: StatisticsConfig = StatisticsConfig()
+    known_speakers: bool = False
+    """Standardise each clip by the training speaker whom it is identified as; for people who are trained on alone."""
 
     def __post_init__(self) -> None:
         audio, video = (self.audio.steps, self.audio.channels), (self.video.steps, self.video.channels)

@@ -25,7 +25,7 @@ from omsn.files import replace_file
 from omsn.labels import LabelSet
 from omsn.models.batch import Batch
 from omsn.models.losses import answer_of
-from omsn.models.network import Network, Sizes
+from omsn.models.network import CLOSED_FORM, Network, Sizes
 from omsn.recipes import from_dict, to_dict
 from omsn.types import Floats
 from omsn.version import __version__
@@ -38,9 +38,6 @@ MAX_SHIPPED_BYTES = 10_000_000
 """What the shipped folder may weigh: everybody who installs the package downloads it."""
 _REMEDY = "copy the whole folder again from where it came, or train again"
 _NETWORK, _STATISTICS, _WCCN = re.compile(r"networks\.(\d+)\."), "statistics.", "wccn"
-
-_ALIKE = "statistics."
-"""How the names of weights begin that are the same in all networks of a checkpoint."""
 
 logger = logging.getLogger(__name__)
 
@@ -92,9 +89,10 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
         for number, network in enumerate(checkpoint.networks)
         for name, weight in network.state_dict().items()
     }
-    for name in [name for name in weights if _ALIKE in name and not name.startswith(_network(0))]:
-        if torch.equal(weights[name], weights[_NETWORK.sub(_network(0), name)]):
-            del weights[name]  # fitted on the same clips
+    for name, weight in _closed_form(weights).items():
+        for number in range(1, len(checkpoint.networks)):
+            if torch.equal(weights[_network(number) + name], weight):
+                del weights[_network(number) + name]  # fitted on the same clips
     weights |= {_STATISTICS + name: torch.from_numpy(array) for name, array in checkpoint.statistics.items()}
     if checkpoint.wccn is not None:
         weights[_WCCN] = torch.from_numpy(checkpoint.wccn)
@@ -130,7 +128,8 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{folder / CONFIG_NAME}: does not fit this version of OMSN: {error}") from error
     tensors = _read_weights(folder / WEIGHTS_NAME)
-    sizes = Sizes(len(audio), len(video), len(labels), _n_clips(tensors))
+    once = _closed_form(tensors)
+    sizes = Sizes(len(audio), len(video), len(labels), *_fitted_on(once))
     found = {int(match[1]) for match in map(_NETWORK.match, tensors) if match}
     if not found or found != set(range(len(found))) or n_networks != len(found):
         raise CheckpointError(
@@ -140,8 +139,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     networks = tuple(Network(sizes, config.network) for _ in found)
     try:
         for number, network in enumerate(networks):
-            shared = {name: weight for name, weight in _part(tensors, _network(0)).items() if name.startswith(_ALIKE)}
-            network.load_state_dict(shared | _part(tensors, _network(number)))
+            network.load_state_dict(once | _part(tensors, _network(number)))
     except RuntimeError as error:
         raise CheckpointError(
             f"{folder / WEIGHTS_NAME}: weights of another network than {CONFIG_NAME}: {error}"
@@ -277,10 +275,15 @@ def _wccn_of(tensors: Mapping[str, Tensor], n_columns: int, folder: Path) -> Flo
     return wccn
 
 
-def _n_clips(tensors: Mapping[str, Tensor]) -> int:
-    """Clips that the statistics of a network were fitted on; 0 where it has none."""
-    coefficients = tensors.get(f"{_network(0)}{_ALIKE}coefficients")
-    return 0 if coefficients is None else len(coefficients) // 2
+def _closed_form(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What networks of a checkpoint have alike, by its names inside a network."""
+    return {name: weight for name, weight in _part(tensors, _network(0)).items() if name.startswith(CLOSED_FORM)}
+
+
+def _fitted_on(closed_form: Mapping[str, Tensor]) -> tuple[int, int]:
+    """Clips and speakers that it was fitted on; 0 where there is nothing of the kind."""
+    coefficients, bias = closed_form.get("statistics.coefficients"), closed_form.get("speakers.bias")
+    return 0 if coefficients is None else len(coefficients) // 2, 0 if bias is None else len(bias)
 
 
 def _network(number: int) -> str:

@@ -30,8 +30,8 @@ class StatisticsClassifier(nn.Module):
         super().__init__()
         self.audio = WhitenedStatistics(audio_features, components, n_clips)
         self.video = WhitenedStatistics(video_features, components, 2 * n_clips)
-        self.coefficients = _fixed(torch.zeros(2 * n_clips, n_classes))
-        self.offset = _fixed(torch.zeros(n_classes))
+        self.coefficients = fixed(torch.zeros(2 * n_clips, n_classes))
+        self.offset = fixed(torch.zeros(n_classes))
 
     @property
     def fitted(self) -> bool:
@@ -50,11 +50,11 @@ class WhitenedStatistics(nn.Module):
     def __init__(self, n_features: int, components: int, n_known: int) -> None:
         super().__init__()
         n_statistics = N_STATISTICS * n_features
-        self.mean = _fixed(torch.zeros(n_statistics))
-        self.scale = _fixed(torch.zeros(n_statistics))
-        self.whitening = _fixed(torch.zeros(n_statistics, components))
-        self.centre = _fixed(torch.zeros(components))
-        self.known = _fixed(torch.zeros(n_known, components))
+        self.mean = fixed(torch.zeros(n_statistics))
+        self.scale = fixed(torch.zeros(n_statistics))
+        self.whitening = fixed(torch.zeros(n_statistics, components))
+        self.centre = fixed(torch.zeros(components))
+        self.known = fixed(torch.zeros(n_known, components))
 
     def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
         """(B, T, F) and (B, T) to (B, n): 1 for the same, less for others, 0 where one lacks the modality."""
@@ -106,6 +106,6 @@ def anova_kernel(audio: Tensor, video: Tensor) -> Tensor:
     return audio + video + audio * video
 
 
-def _fixed(values: Tensor) -> nn.Parameter:
+def fixed(values: Tensor) -> nn.Parameter:
     """Numbers that no gradient changes; parameters all the same, for they are fitted."""
     return nn.Parameter(values, requires_grad=False)

@@ -11,7 +11,7 @@ from torch import Tensor
 from omsn.config import NetworkConfig, PipelineConfig
 from omsn.errors import CheckpointError
 from omsn.models.checkpoint import Checkpoint
-from omsn.models.network import Network
+from omsn.models.network import CLOSED_FORM, Network
 from omsn.recipes import differing_settings, to_dict
 
 _NAMED = 3
@@ -67,7 +67,7 @@ def start_from(network: Network, trained: Checkpoint, meaning: Meaning, seed: in
         named = {id(place.own) for place in (*columns, *rows)}
         pairs = zip(network.state_dict(keep_vars=True).items(), source.state_dict().values(), strict=True)
         for (name, own), weight in pairs:
-            if id(own) not in named and not name.startswith("statistics."):  # those are fitted anew
+            if id(own) not in named and not name.startswith(CLOSED_FORM):  # those are fitted anew
                 own.copy_(weight)
         for place in columns:
             place.own.zero_()

@@ -17,6 +17,7 @@ from omsn.data.padded import PaddedSet
 from omsn.errors import TrainingError
 from omsn.models.losses import LOSSES, answer_of, total_loss
 from omsn.models.network import Network
+from omsn.training.known_speakers import standardised_by_speaker
 from omsn.training.state import Epoch, TrainingState, load_state, save_state
 from omsn.training.statistics import fit_statistics
 
@@ -69,6 +70,7 @@ def fit(
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
+        train = standardised_by_speaker(network, train)
         state = TrainingState.start(network, config, seed)
         if state_path is not None and state_path.exists():
             load_state(state_path, state)

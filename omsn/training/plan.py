@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import string
 from collections import Counter
 from collections.abc import Collection, Iterable
@@ -22,6 +23,8 @@ Model = Literal["network", "svm"]
 
 _SAFE = frozenset(string.ascii_lowercase + string.digits + "-_+")
 _LONGEST = 60
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,12 @@ def plan_rounds(plan: Plan, features: FeatureSet) -> tuple[list[Round], tuple[st
     """
     share = plan.config.training.validation_share
     kept_apart = PROTOCOLS[plan.protocol].disjoint_by if plan.protocol in PROTOCOLS else frozenset()
+    if plan.config.network.known_speakers and "speaker" in kept_apart and plan.model == "network":
+        logger.warning(
+            "%s keeps speakers apart, but network.known_speakers takes everyone for somebody it learnt from; "
+            "expect worse answers, or set network.known_speakers=false",
+            plan.protocol,
+        )
     rounds: list[Round] = []
     leaks: list[str] = []
     for seed in plan.seeds:

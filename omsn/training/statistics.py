@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -42,20 +41,22 @@ def fit_statistics(network: Network, train: PaddedSet) -> None:
 
     Faces are learnt from as they are and mirrored. Each modality is whitened with a class for each emotion of each
     speaker, or each emotion where speakers are unknown. The temperature of the scores is the one under which clips are
-    likeliest by what is learnt from the other speakers, or the other clips where there is no second speaker.
+    likeliest by what is learnt from the other speakers, or from the other clips where there is no second speaker or
+    where the network answers for speakers that it knows.
 
     Args:
         network: trained.
-        train: what it learnt from.
+        train: what it learnt from, as it learnt from it.
     """
     if network.statistics is None:
         return
     rows = torch.linspace(0, len(train) - 1, min(len(train), MAX_CLIPS)).round().long()
     targets, speakers = train.targets[rows], None if train.speakers is None else train.speakers.own[rows]
     classes = targets if speakers is None else targets + network.sizes.n_classes * speakers
-    fitted = Network(replace(network.sizes, n_clips=len(rows)), network.config).statistics
-    assert fitted is not None  # the settings are the same
-    config, whole = network.config.statistics, train.whole
+    sizes, config, whole = network.sizes, network.config.statistics, train.whole
+    fitted = StatisticsClassifier(
+        sizes.audio_features, sizes.video_features, sizes.n_classes, len(rows), config.components
+    )
     audio = _fit_modality(fitted.audio, [whole.audio[rows]], whole.audio_mask[rows], classes, config)
     faces = whole.video[rows]
     views = [faces] if train.mirror is None else [faces, mirrored(faces, train.mirror)]
@@ -63,7 +64,8 @@ def fit_statistics(network: Network, train: PaddedSet) -> None:
     if not (audio or video):
         logger.warning("statistics of %d clips tell nothing: the encoders answer alone", len(rows))
         return
-    _fit_regression(fitted, targets, _left_out_together(speakers, len(rows)), config.ridge)
+    unheard_of = speakers if network.speakers is None else None
+    _fit_regression(fitted, targets, _left_out_together(unheard_of, len(rows)), config.ridge)
     network.statistics = fitted.eval()
 
 
