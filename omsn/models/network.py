@@ -79,7 +79,7 @@ class Network(nn.Module):
 
     def logits(self, batch: Batch) -> Logits:
         """Logits of the whole and of each modality alone."""
-        batch = batch if self.speakers is None or self.training else self.speakers(batch)
+        batch = self.standardised(batch)
         audio, video = self.encode(batch)  # (B, N, D) each
         by_audio, by_video = self.audio_head(audio.mean(dim=1)), self.video_head(video.mean(dim=1))  # (B, K) each
         fused = by_audio + by_video if self.classifier is None else self.classifier(self.fuse(audio, video))
@@ -87,6 +87,10 @@ class Network(nn.Module):
             of_clip = self.statistics(batch.audio, batch.audio_mask, batch.video, batch.video_mask)
             fused = (fused + of_clip) / 2
         return Logits(fused, by_audio, by_video)
+
+    def standardised(self, batch: Batch) -> Batch:
+        """Clips as the encoders are given them: by their speakers, where these are known and it is not training."""
+        return batch if self.speakers is None or self.training else self.speakers(batch)
 
     def encode(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """The matrices of sound and face, each (B, N, D)."""

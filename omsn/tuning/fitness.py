@@ -127,7 +127,9 @@ def fused_maps(features: FeatureSet, fold: Fold, config: Config, seed: int, on_e
 def _encode(network: Network, part: PaddedSet) -> Tensor:
     """(n, C, N, W) maps of every clip, unmixed and undisturbed."""
     rows = torch.split(torch.arange(len(part)), ENCODING_BATCH)
-    return torch.cat([network.fuse(*network.encode(part.batch(some))) for some in rows]).contiguous()
+    return torch.cat(
+        [network.fuse(*network.encode(network.standardised(part.batch(some)))) for some in rows]
+    ).contiguous()
 
 
 def fresh_classifier(features: FeatureSet, config: Config, seed: int) -> SMGCNN:

@@ -42,18 +42,20 @@ def fitness_of(fused: Fused, *settings: str, jobs: int = 1, steps: int = 3) -> F
     return Fitness(fresh_classifier(CORPUS, CONFIG, 0), fused, dimensions(settings), CONFIG, steps, seed=4, jobs=jobs)
 
 
-def test_maps_are_what_the_trained_network_hands_to_its_classifier(fused: Fused) -> None:
+@pytest.mark.parametrize("known", [False, True], ids=["strangers", "known speakers"])
+def test_maps_are_what_the_trained_network_hands_to_its_classifier(known: bool) -> None:
     """The classifier that was trained with them gives the network's own answers."""
-    parts = make_parts(CORPUS, FOLD, CONFIG.training)
+    settings = replace(CONFIG, network=replace(CONFIG.network, known_speakers=known))
+    fused, parts = fused_maps(CORPUS, FOLD, settings, seed=0), make_parts(CORPUS, FOLD, CONFIG.training)
     assert parts.test is not None
-    network = build_network(CONFIG, CORPUS, seed=0)
+    network = build_network(settings, CORPUS, seed=0)
     fit(network, parts.train, None, CONFIG.training, seed=0)
     network.eval()
     assert network.classifier is not None
     for part, kept in ((parts.train, fused.train), (parts.test, fused.validation)):
         batch = part.batch(torch.arange(len(part)))
         with torch.no_grad():
-            torch.testing.assert_close(kept.maps, network.fuse(*network.encode(batch)))
+            torch.testing.assert_close(kept.maps, network.fuse(*network.encode(network.standardised(batch))))
             torch.testing.assert_close(network.classifier(kept.maps), network(batch))
         assert torch.equal(kept.targets, part.targets)
 
