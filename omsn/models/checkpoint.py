@@ -283,7 +283,8 @@ def _closed_form(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def _fitted_on(closed_form: Mapping[str, Tensor]) -> tuple[int, int]:
     """Clips and speakers that it was fitted on; 0 where there is nothing of the kind."""
     coefficients, bias = closed_form.get("statistics.coefficients"), closed_form.get("speakers.bias")
-    return 0 if coefficients is None else len(coefficients) // 2, 0 if bias is None else len(bias)
+    n_clips, n_speakers = (0 if found is None or found.ndim == 0 else len(found) for found in (coefficients, bias))
+    return n_clips // 2, n_speakers
 
 
 def _network(number: int) -> str:

@@ -13,7 +13,7 @@ from omsn.models.batch import Batch
 from omsn.models.statistics import N_STATISTICS, clip_statistics, fixed
 
 LIMIT = 6.0
-"""Standardised frames are cut at this many standard deviations, as where parts are standardised."""
+"""Standardised frames are cut at this many standard deviations: that of ``omsn/features/normalise.py`` (a test)."""
 
 
 class KnownSpeakers(nn.Module):

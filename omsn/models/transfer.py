@@ -65,10 +65,10 @@ def start_from(network: Network, trained: Checkpoint, meaning: Meaning, seed: in
         columns = list(_columns(network, source, trained, meaning))
         rows = list(_rows(network, source, trained, meaning))
         named = {id(place.own) for place in (*columns, *rows)}
-        pairs = zip(network.state_dict(keep_vars=True).items(), source.state_dict().values(), strict=True)
-        for (name, own), weight in pairs:
+        weights = source.state_dict()
+        for name, own in network.state_dict(keep_vars=True).items():
             if id(own) not in named and not name.startswith(CLOSED_FORM):  # those are fitted anew
-                own.copy_(weight)
+                own.copy_(weights[name])
         for place in columns:
             place.own.zero_()
         for place in (*columns, *rows):
@@ -81,7 +81,9 @@ def check_fit(trained: Checkpoint, config: NetworkConfig, meaning: Meaning) -> N
     Raises:
         CheckpointError: it is built with other settings, or lacks a column that the checkpoint was trained on.
     """
-    differing = differing_settings(to_dict(trained.config.network), to_dict(config))
+    # what is fitted in closed form is fitted anew
+    trained_as = replace(trained.config.network, statistics=config.statistics, known_speakers=config.known_speakers)
+    differing = differing_settings(to_dict(trained_as), to_dict(config))
     if differing:
         raise CheckpointError(
             f"a network cannot start from one that is built otherwise: in the checkpoint, {'; '.join(differing)}. "

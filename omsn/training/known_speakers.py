@@ -33,7 +33,7 @@ def standardised_by_speaker(network: Network, train: PaddedSet) -> PaddedSet:
         The same clips, each standardised by its own speaker; ``train`` itself where the network knows no speakers.
 
     Raises:
-        TrainingError: speakers of the part are unknown, or there is one only.
+        TrainingError: speakers of the part are unknown, there is one only, or each has a single clip.
     """
     if network.speakers is None:
         return train
@@ -42,6 +42,11 @@ def standardised_by_speaker(network: Network, train: PaddedSet) -> PaddedSet:
         raise TrainingError(
             f"network.known_speakers tells speakers apart, but {known} of the {len(train)} clips' speakers are known; "
             "name two speakers at least, or set network.known_speakers=false"
+        )
+    if len(train) <= known:
+        raise TrainingError(
+            f"network.known_speakers tells {known} speakers apart by {len(train)} clips; expected more clips than "
+            "speakers, or set network.known_speakers=false"
         )
     sizes = network.sizes
     network.speakers = _fitted(KnownSpeakers(sizes.audio_features, sizes.video_features, known), train, train.speakers)

@@ -91,7 +91,7 @@ def fit_each(
 
 
 def count_parameters(network: Network) -> int:
-    """Trainable numbers."""
+    """Numbers that training found, by gradient or in closed form (``CLOSED_FORM``)."""
     return sum(weight.numel() for weight in network.parameters())
 
 

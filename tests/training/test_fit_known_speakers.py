@@ -101,7 +101,7 @@ def test_it_goes_into_a_checkpoint_and_comes_back(tmp_path: Path) -> None:
 
 def test_an_interrupted_training_goes_on(tmp_path: Path) -> None:
     train, settings = part(), replace(PLAIN, epochs=2)
-    whole, halves = network(1, KNOWN), network(1, KNOWN)
+    whole, halves = network(1, KNOWN), network(2, KNOWN)
     fit(whole, train, None, settings, seed=0)
     interrupted = network(1, KNOWN)
 
@@ -114,12 +114,20 @@ def test_an_interrupted_training_goes_on(tmp_path: Path) -> None:
     assert torch.equal(whole.eval()(train.whole), halves.eval()(train.whole))
 
 
-def test_a_stranger_is_taken_for_somebody() -> None:
+def test_a_speaker_with_one_clip_each() -> None:
+    with pytest.raises(TrainingError, match="tells 2 speakers apart by 2 clips; expected more clips than speakers"):
+        standardised_by_speaker(network(0, KNOWN), part([labelled("1", "sad", 1), labelled("22", "sad", 1)]))
+
+
+def test_a_stranger_is_standardised_by_whoever_is_most_alike() -> None:
     net = network(0, KNOWN)
     fit(net, part(), None, replace(PLAIN, epochs=1), seed=0)
     assert net.speakers is not None
-    stranger = part([labelled("7777", emotion, 1) for emotion in LABELS.names])
-    assert set(net.speakers.identified(stranger.whole).tolist()) <= {0, 1, 2}
+    stranger = part([labelled("7777", emotion, 1) for emotion in LABELS.names]).whole
+    seen = net.speakers(stranger)
+    nearest = net.speakers.identified(stranger)
+    torch.testing.assert_close(seen.audio, net.speakers.standardised(stranger, nearest).audio)
+    assert not torch.equal(seen.audio, stranger.audio)
 
 
 @pytest.mark.parametrize(("protocol", "told"), [("actors-4", True), ("random-80-20", False)])
