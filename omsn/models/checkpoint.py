@@ -221,8 +221,17 @@ def check_columns(checkpoint: Checkpoint, audio_columns: tuple[str, ...], video_
 
 
 def mode_for(checkpoint: Checkpoint, asked: Normalisation | None) -> Normalisation:
-    """The mode of normalisation asked for, with a warning where training used another; training's where None is."""
+    """The mode of normalisation asked for, with a warning where training used another; training's where None.
+
+    Whoever asks is also warned of a checkpoint that takes everyone for somebody who trained it.
+    """
     trained = checkpoint.config.training.normalisation
+    if checkpoint.config.network.known_speakers:
+        logger.warning(
+            "this checkpoint takes everyone for one of the %d speakers that trained it (network.known_speakers); "
+            "expect worse answers for other people",
+            len(checkpoint.speakers),
+        )
     if asked is None or asked == trained:
         return trained
     logger.warning(

@@ -110,12 +110,8 @@ def plan_rounds(plan: Plan, features: FeatureSet) -> tuple[list[Round], tuple[st
     """
     share = plan.config.training.validation_share
     kept_apart = PROTOCOLS[plan.protocol].disjoint_by if plan.protocol in PROTOCOLS else frozenset()
-    if plan.config.network.known_speakers and "speaker" in kept_apart and plan.model == "network":
-        logger.warning(
-            "%s keeps speakers apart, but network.known_speakers takes everyone for somebody it learnt from; "
-            "expect worse answers, or set network.known_speakers=false",
-            plan.protocol,
-        )
+    if "speaker" in kept_apart and plan.model == "network":
+        warn_of_strangers(plan.config, plan.protocol)
     rounds: list[Round] = []
     leaks: list[str] = []
     for seed in plan.seeds:
@@ -123,6 +119,16 @@ def plan_rounds(plan: Plan, features: FeatureSet) -> tuple[list[Round], tuple[st
             rounds.append(Round(seed, fold))
             leaks += leaks_into_test(features, rounds[-1], kept_apart, allow=plan.allow_leaks)
     return rounds, tuple(leaks)
+
+
+def warn_of_strangers(config: Config, cut: str) -> None:
+    """Tell that a network that knows its speakers is tested on others, by a cut that keeps speakers apart."""
+    if config.network.known_speakers:
+        logger.warning(
+            "%s keeps speakers apart, but network.known_speakers takes everyone for somebody it learnt from; "
+            "expect worse answers, or set network.known_speakers=false",
+            cut,
+        )
 
 
 def leaks_into_test(

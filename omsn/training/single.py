@@ -21,7 +21,7 @@ from omsn.training.loop import predict_probabilities
 from omsn.training.neighbours import fit_wccn, with_neighbours
 from omsn.training.out_of_fold import write_predictions
 from omsn.training.parts import Parts, make_parts
-from omsn.training.plan import Plan, Round, check_features, leaks_into_test
+from omsn.training.plan import Plan, Round, check_features, leaks_into_test, warn_of_strangers
 from omsn.training.rounds import OnProgress, count_parameters, fit_each, out_of_fold
 from omsn.training.run_folder import claim, describe_run, write_history
 from omsn.training.start import Start, load_start
@@ -72,6 +72,8 @@ def train(
     check_features(plan, features)
     settings = plan.config.training
     fold = training_fold(features.clips, settings.validation_share, plan.seeds[0])
+    if fold.test and all(clip.speaker for clip in features.clips):
+        warn_of_strangers(plan.config, "training.validation_share")
     start = load_start(plan, features, [fold])
     fitted_by = None
     if calibrate_by is not None:

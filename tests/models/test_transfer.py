@@ -8,7 +8,7 @@ import pytest
 import torch
 from tiny_models import NETWORK, SIZES, VARIANTS, batch_of, build, stirred
 
-from omsn.config import AudioFeatures, Config, NetworkConfig, PipelineConfig, VideoFeatures
+from omsn.config import AudioFeatures, Config, NetworkConfig, PipelineConfig, StatisticsConfig, VideoFeatures
 from omsn.errors import CheckpointError
 from omsn.labels import LabelSet
 from omsn.models.batch import Batch
@@ -54,6 +54,13 @@ def test_columns_go_by_name_and_new_ones_change_nothing(config: NetworkConfig) -
     video = widened(batch.video, [4, 0, 1, 2, 3, 4])
     wide = Batch(audio, batch.audio_mask, video, batch.video_mask)
     torch.testing.assert_close(network(wide), checkpoint.networks[0](batch))
+
+
+def test_what_is_fitted_in_closed_form_need_not_be_alike() -> None:
+    own = replace(NETWORK, statistics=StatisticsConfig(enabled=True, components=3), known_speakers=True)
+    network, checkpoint = fresh(SAME, own), trained()
+    start_from(network, checkpoint, SAME)
+    assert torch.equal(network(batch_of()), checkpoint.networks[0](batch_of()))
 
 
 def test_seeds_take_several_networks_in_turn() -> None:

@@ -14,19 +14,20 @@ from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from tiny_corpus import AUDIO, LABELS, NETWORK, PLAIN, VIDEO, features, labelled, network, samples
+from tiny_corpus import AUDIO, LABELS, NETWORK, PLAIN, VIDEO, features, labelled, network, samples, write_cache
 
 from omsn.config import Config, StatisticsConfig
 from omsn.data.padded import PaddedSet, pad
 from omsn.errors import TrainingError
 from omsn.features.normalise import SampleStatistics
-from omsn.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from omsn.models.checkpoint import Checkpoint, load_checkpoint, mode_for, save_checkpoint
 from omsn.models.known_speakers import described
 from omsn.models.transfer import Meaning, start_from
 from omsn.training.known_speakers import standardised_by_speaker
 from omsn.training.loop import fit
 from omsn.training.parts import people_of, targets_of
 from omsn.training.plan import Plan, plan_rounds
+from omsn.training.single import train
 from omsn.types import LabelledSample
 
 KNOWN = replace(NETWORK, known_speakers=True, statistics=StatisticsConfig(enabled=True, components=4))
@@ -137,3 +138,14 @@ def test_strangers_among_the_known_are_warned_of(protocol: str, told: bool, capl
     with caplog.at_level(logging.WARNING):
         plan_rounds(plan, corpus)
     assert ("takes everyone for somebody it learnt from" in caplog.text) == told
+
+
+def test_a_checkpoint_that_knows_speakers_warns_whoever_asks(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    corpus, settings = write_cache(tmp_path / "cache", MANY), replace(PLAIN, epochs=1, validation_share=0.34)
+    plan = Plan(corpus, "random-80-20", (0,), "network", Config(network=KNOWN, training=settings), "made up")
+    with caplog.at_level(logging.WARNING):
+        train(plan, tmp_path / "run")
+        assert "training.validation_share keeps speakers apart, but network.known_speakers takes" in caplog.text
+        caplog.clear()
+        mode_for(load_checkpoint(tmp_path / "run" / "checkpoint"), None)
+    assert "takes everyone for one of the 2 speakers that trained it" in caplog.text
