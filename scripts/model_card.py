@@ -12,6 +12,7 @@ from typing import Any
 from ensemble import SUFFIX as ENSEMBLE_SUFFIX
 
 from omsn.models.checkpoint import Checkpoint
+from omsn.models.network import count_parameters
 from omsn.recipes import flat_settings, load_config, recipe_names, to_dict
 from omsn.report.html import leak_warnings
 from omsn.report.run import RunMetrics
@@ -26,7 +27,6 @@ from omsn.report.tables import (
     to_markdown,
     with_interval,
 )
-from omsn.training.rounds import count_parameters
 from omsn.version import __version__
 
 OWN_OPTIONS = frozenset({"training.normalisation", "training.modality"})
@@ -142,7 +142,7 @@ def _facts(trained: Checkpoint, size_bytes: int) -> Table:
         ("given", GIVEN[trained.config.training.modality]),
         ("normalisation", NORMALISATIONS[trained.config.training.normalisation]),
         ("networks", _networks(trained)),
-        ("parameters", f"{sum(map(count_parameters, trained.networks)):,}"),
+        ("parameters", f"{count_parameters(trained.networks):,}"),
         ("size", f"{size_bytes / 1e6:.1f} MB"),
         ("temperature", told),
         ("shipped by", f"omsn {__version__}"),

@@ -24,7 +24,7 @@ from omsn.data.dataset import FeatureSet, load_features
 from omsn.data.splits import Fold, make_folds
 from omsn.errors import ConfigError, InputError
 from omsn.models.losses import probabilities_of
-from omsn.models.network import Logits
+from omsn.models.network import Logits, count_parameters
 from omsn.recipes import load_config
 from omsn.training.calibration import negative_log_likelihood
 from omsn.training.loop import fit
@@ -32,7 +32,7 @@ from omsn.training.metrics import score
 from omsn.training.neighbours import answered_together, wccn_of
 from omsn.training.out_of_fold import OutOfFold, join
 from omsn.training.parts import make_parts
-from omsn.training.rounds import build_network, count_parameters, out_of_fold
+from omsn.training.rounds import build_network, out_of_fold
 
 TABLE = Path(__file__).resolve().parent.parent / "docs" / "experiments.csv"
 
@@ -99,7 +99,7 @@ def run_trial(features: FeatureSet, folds: Sequence[Fold], config: Config, seed:
         "train_clips": str(sum(len(fold.train) for fold in folds)),
         "scored_clips": str(len(answers)),
         **scores(answers, by_itself, *heads),
-        "parameters": str(count_parameters(build_network(config, features, seed))),
+        "parameters": str(count_parameters([build_network(config, features, seed)])),
         "minutes": f"{(time.perf_counter() - start) / 60:.1f}",
     }
 

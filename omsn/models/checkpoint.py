@@ -25,7 +25,7 @@ from omsn.files import replace_file
 from omsn.labels import LabelSet
 from omsn.models.batch import Batch
 from omsn.models.losses import answer_of
-from omsn.models.network import CLOSED_FORM, Network, Sizes
+from omsn.models.network import CLOSED_FORM, Network, Sizes, count_parameters
 from omsn.recipes import from_dict, to_dict
 from omsn.types import Floats
 from omsn.version import __version__
@@ -190,7 +190,7 @@ def describe(checkpoint: Checkpoint) -> dict[str, Any]:
         "labels": list(checkpoint.labels.names),
         "trained_on_speakers": list(checkpoint.speakers),
         "networks": len(checkpoint.networks),
-        "parameters": sum(weight.numel() for network in checkpoint.networks for weight in network.parameters()),
+        "parameters": count_parameters(checkpoint.networks),
         "audio_columns": len(checkpoint.audio_columns),
         "video_columns": len(checkpoint.video_columns),
         "normalisation": checkpoint.config.training.normalisation,

@@ -20,13 +20,14 @@ from omsn.data.splits import Fold
 from omsn.errors import InputError, TrainingError
 from omsn.files import replace_file
 from omsn.models.checkpoint import load_checkpoint
+from omsn.models.network import count_parameters
 from omsn.report.run import BY_ITSELF_FILE, PREDICTIONS_FILE
 from omsn.training.loop import predict_probabilities
 from omsn.training.neighbours import Wccn, answered_together, wccn_of
 from omsn.training.out_of_fold import OutOfFold, join, read_predictions, write_predictions
 from omsn.training.parts import make_parts
 from omsn.training.plan import Plan, Round, check_features, plan_rounds
-from omsn.training.rounds import count_parameters, fit_each, out_of_fold, svm_round
+from omsn.training.rounds import fit_each, out_of_fold, svm_round
 from omsn.training.run_folder import WallClock, claim, describe_run, join_histories, made_with, write_history
 from omsn.training.start import load_start
 from omsn.training.summary import BY_ITSELF, beside, summarise
@@ -163,7 +164,7 @@ def _network_round(plan: Plan, features: FeatureSet, one: Round, folder: Path) -
     states = _states(plan, one, folder)
     networks, histories = fit_each(plan, features, parts.train, parts.validation, states, trained=trained)
     write_history(folder / "history.csv", one.fold.name, histories)
-    n_parameters = sum(map(count_parameters, networks))
+    n_parameters = count_parameters(networks)
     return predict_probabilities(networks, parts.test, settings).numpy(), n_parameters
 
 

@@ -90,11 +90,6 @@ def fit_each(
     return networks, histories
 
 
-def count_parameters(network: Network) -> int:
-    """Numbers that training found, by gradient or in closed form (``CLOSED_FORM``)."""
-    return sum(weight.numel() for weight in network.parameters())
-
-
 def svm_round(features: FeatureSet, fold: Fold, config: TrainingConfig) -> NDArray[np.float64]:
     """Probabilities of the test part by the SVM, which also learns from the validation part: it needs none."""
     learned, tested = features.at((*fold.train, *fold.validation)), features.at(fold.test)

@@ -16,13 +16,13 @@ from omsn.data.dataset import FeatureSet, load_features
 from omsn.data.splits import Fold, hold_out
 from omsn.files import replace_file
 from omsn.models.checkpoint import Checkpoint, save_checkpoint
-from omsn.models.network import Network
+from omsn.models.network import Network, count_parameters
 from omsn.training.loop import predict_probabilities
 from omsn.training.neighbours import fit_wccn, with_neighbours
 from omsn.training.out_of_fold import write_predictions
 from omsn.training.parts import Parts, make_parts
 from omsn.training.plan import Plan, Round, check_features, leaks_into_test, warn_of_strangers
-from omsn.training.rounds import OnProgress, count_parameters, fit_each, out_of_fold
+from omsn.training.rounds import OnProgress, fit_each, out_of_fold
 from omsn.training.run_folder import claim, describe_run, write_history
 from omsn.training.start import Start, load_start
 from omsn.training.summary import headline_only, summarise
@@ -95,7 +95,7 @@ def train(
     single = Round(plan.seeds[0], fold)
     metrics = describe_run(plan, features, [single], _leaks(single, features, settings), start) | {
         "members": len(networks),
-        "parameters": sum(map(count_parameters, networks)),
+        "parameters": count_parameters(networks),
         "seconds": round(time.monotonic() - started, 1),
         "scores": scores,
         "baseline": None,

@@ -16,12 +16,13 @@ from tiny_run import FAST, RESULTS, StoppedError, half_a_round, plan_of, same_re
 from omsn.config import Config
 from omsn.data.dataset import load_features
 from omsn.errors import CacheError, CheckpointError, ConfigError, InputError, LeakError
+from omsn.models.network import count_parameters
 from omsn.report.html import write_report
 from omsn.report.run import parse_metrics, read_history
 from omsn.training.crossval import cross_validate
 from omsn.training.out_of_fold import read_predictions
 from omsn.training.plan import Round, plan_rounds, speaker_names
-from omsn.training.rounds import build_network, count_parameters
+from omsn.training.rounds import build_network
 from omsn.training.temperature import calibrate
 from omsn.types import LabelledSample
 
@@ -83,7 +84,7 @@ def test_the_report_accepts_its_metrics(finished: Path) -> None:
     assert metrics.baseline is not None
     assert metrics.baseline.difference is not None
     corpus = load_features(Path(metrics.data.cache))
-    assert metrics.parameters == count_parameters(build_network(plan_of(finished).config, corpus, 0))
+    assert metrics.parameters == count_parameters([build_network(plan_of(finished).config, corpus, 0)])
 
 
 def test_the_report_is_written(finished: Path, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from omsn.features.mirror import Mirror
 from omsn.features.normalise import SampleStatistics
 from omsn.models.batch import Batch
 from omsn.models.checkpoint import WEIGHTS_NAME, Checkpoint, load_checkpoint, save_checkpoint
-from omsn.models.network import Network, Sizes
+from omsn.models.network import Network, Sizes, count_parameters
 from omsn.models.statistics import StatisticsClassifier, anova_kernel, gaussian_kernel
 from omsn.training import statistics
 from omsn.training.calibration import fit_temperature
@@ -157,6 +157,7 @@ def test_a_checkpoint_of_several_networks_holds_them_once(tmp_path: Path) -> Non
     assert len(stored) == len(list(StatisticsClassifier(1, 1, 1, 1, 1).parameters()))
     assert {name.split(".")[1] for name in names if ".statistics." in name} == {"0"}
     read = load_checkpoint(tmp_path / "two").networks
+    assert count_parameters(read) == count_parameters(read[:1]) + count_parameters([network(0)])
     for net, again in zip(nets, read, strict=True):
         assert torch.equal(net(train.whole), again(train.whole))
 

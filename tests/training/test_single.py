@@ -16,12 +16,12 @@ from omsn.config import Config
 from omsn.data.dataset import load_features
 from omsn.errors import ConfigError
 from omsn.models.checkpoint import WEIGHTS_NAME, load_checkpoint
+from omsn.models.network import count_parameters
 from omsn.report.html import write_report
 from omsn.report.run import RunMetrics, read_history, read_metrics
 from omsn.training.crossval import cross_validate
 from omsn.training.parts import make_parts
 from omsn.training.plan import Plan
-from omsn.training.rounds import count_parameters
 from omsn.training.run_folder import HELD_OUT
 from omsn.training.single import train, training_fold
 from omsn.types import LabelledSample
@@ -123,7 +123,7 @@ def test_networks_of_several_seeds_answer_together(whole: Plan, tmp_path: Path) 
         weights = theirs.state_dict()
         assert all(torch.equal(weight, weights[name]) for name, weight in ours.state_dict().items())
     assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
-    assert (both["members"], both["parameters"], made.facts["seeds"]) == (2, 2 * count_parameters(alone[0]), [0, 1])
+    assert (both["members"], both["parameters"], made.facts["seeds"]) == (2, 2 * count_parameters(alone[:1]), [0, 1])
     assert {row.seed for row in read_history(tmp_path / "both")} == {0, 1}
     assert list((tmp_path / "both").glob("state*")) == []
 
