@@ -15,6 +15,9 @@ from omsn.features.mirror import Mirror
 from omsn.models.batch import Batch
 from omsn.types import Modality, Sample, Stream
 
+CHUNK = 128
+"""Clips that are looked at together where all are gone through."""
+
 
 @dataclass(frozen=True, eq=False)
 class PaddedSet:
@@ -36,6 +39,10 @@ class PaddedSet:
 
     def __len__(self) -> int:
         return len(self.targets)
+
+    def in_turn(self) -> tuple[Tensor, ...]:
+        """Rows of all clips in order, ``CHUNK`` at a time."""
+        return torch.arange(len(self)).tensor_split(tuple(range(CHUNK, len(self), CHUNK)))
 
     def batch(self, rows: Tensor) -> Batch:
         """The clips at these rows (B,), cut to the longest of them."""

@@ -13,6 +13,8 @@ from torch.nn import functional as F
 
 LIMIT = 3.0
 """Standardised statistics are cut at this many standard deviations."""
+MIN_STD = 1e-4
+"""Statistics that vary less than this over the clips learnt from tell nothing."""
 QUANTILES = (0.1, 0.5, 0.9)
 N_STATISTICS = 3 + len(QUANTILES)
 """Of each feature column."""
@@ -83,6 +85,12 @@ def clip_statistics(frames: Tensor, mask: Tensor) -> Tensor:
     ordered = frames.masked_fill(~mask.unsqueeze(2), torch.inf).sort(dim=1).values
     parts = [mean, deviation, step, *(_quantile(ordered, count, share) for share in QUANTILES)]
     return torch.cat(parts, dim=1) * mask.any(dim=1, keepdim=True)
+
+
+def scale_of(statistics: Tensor) -> Tensor:
+    """What brings each statistic of some clips to a deviation of 1; 0 for one that hardly varies. (n, S) to (S,)."""
+    deviation = statistics.std(dim=0, correction=0)
+    return torch.where(deviation > MIN_STD, 1 / deviation, 0)
 
 
 def _quantile(ordered: Tensor, count: Tensor, share: float) -> Tensor:

@@ -14,12 +14,10 @@ from omsn.data.speakers import Columns, Speakers
 from omsn.errors import TrainingError
 from omsn.models.known_speakers import KnownSpeakers, SpeakerColumns, described
 from omsn.models.network import Network
+from omsn.models.statistics import scale_of
 
 COMPONENTS = 300
 """Principal components of the clip statistics, at most, that speakers are told apart by."""
-MIN_STD = 1e-4
-"""Statistics that vary less than this over the training part tell nobody from anybody."""
-CHUNK = 128
 
 
 def standardised_by_speaker(network: Network, train: PaddedSet) -> PaddedSet:
@@ -55,9 +53,8 @@ def standardised_by_speaker(network: Network, train: PaddedSet) -> PaddedSet:
 
 
 def _fitted(module: KnownSpeakers, train: PaddedSet, speakers: Speakers) -> KnownSpeakers:
-    statistics = torch.cat([described(train.batch(rows)) for rows in _chunks(len(train))])
-    mean, deviation = statistics.mean(dim=0), statistics.std(dim=0, correction=0)
-    scale = torch.where(deviation > MIN_STD, 1 / deviation, 0)  # (S,)
+    statistics = torch.cat([described(train.batch(rows)) for rows in train.in_turn()])
+    mean, scale = statistics.mean(dim=0), scale_of(statistics)  # (S,) each
     values = ((statistics - mean) * scale).double().numpy()
     turn = PCA(min(COMPONENTS, *values.shape), svd_solver="full").fit(values).components_.T  # (S, D)
     apart = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto").fit(values @ turn, speakers.own.numpy())
@@ -76,8 +73,3 @@ def _keep(module: SpeakerColumns, columns: Columns) -> None:
     """A speaker without a frame of the modality keeps the training part's own mean and deviation."""
     module.mean.copy_(torch.where(columns.known[:, None], columns.mean, 0))
     module.std.copy_(torch.where(columns.known[:, None], columns.std, 1))
-
-
-def _chunks(n_clips: int) -> tuple[torch.Tensor, ...]:
-    """Rows of all clips, some at a time: their statistics are sorted."""
-    return torch.arange(n_clips).tensor_split(tuple(range(CHUNK, n_clips, CHUNK)))

@@ -21,7 +21,6 @@ from omsn.training.known_speakers import standardised_by_speaker
 from omsn.training.state import Epoch, TrainingState, load_state, save_state
 from omsn.training.statistics import fit_statistics
 
-EVALUATION_BATCH = 128
 WARM_UP_SHARE = 0.25
 START_DIVISOR = 25.0
 END_DIVISOR = 1e4
@@ -128,7 +127,7 @@ def _check_finite(what: str, value: Tensor, epoch: int, names: Sequence[str]) ->
 
 def evaluate(network: Network, part: PaddedSet, config: TrainingConfig) -> tuple[float, float]:
     """Mean loss of the fused logits, without smoothing, and WAR."""
-    logits = torch.cat([network(part.batch(rows)) for rows in _in_turn(len(part))])
+    logits = torch.cat([network(part.batch(rows)) for rows in part.in_turn()])
     value = LOSSES[config.loss](logits, F.one_hot(part.targets, logits.shape[1]).to(logits.dtype))
     return float(value), float((logits.argmax(dim=1) == part.targets).float().mean())
 
@@ -138,7 +137,7 @@ def predict_probabilities(networks: Sequence[Network], part: PaddedSet, config: 
     for network in networks:
         network.eval()
     with torch.no_grad():
-        return torch.cat([answer_of(networks, part.batch(rows), config.loss) for rows in _in_turn(len(part))])
+        return torch.cat([answer_of(networks, part.batch(rows), config.loss) for rows in part.in_turn()])
 
 
 def learning_rate(step: int, n_steps: int, config: TrainingConfig) -> float:
@@ -165,11 +164,6 @@ def steps_per_epoch(n_clips: int, batch_size: int) -> int:
 
 def _batches(n_clips: int, n_batches: int, generator: Generator) -> Iterator[Tensor]:
     return iter(torch.tensor_split(torch.randperm(n_clips, generator=generator), n_batches))
-
-
-def _in_turn(n_clips: int) -> tuple[Tensor, ...]:
-    """Rows of all clips in order, in chunks."""
-    return torch.arange(n_clips).tensor_split(tuple(range(EVALUATION_BATCH, n_clips, EVALUATION_BATCH)))
 
 
 def _exhausted(state: TrainingState, config: TrainingConfig) -> bool:

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from omsn.config import StatisticsConfig
 from omsn.data.augment import mirrored
-from omsn.data.padded import PaddedSet
+from omsn.data.padded import CHUNK, PaddedSet
 from omsn.models.network import Network
 from omsn.models.statistics import (
     StatisticsClassifier,
@@ -21,17 +21,15 @@ from omsn.models.statistics import (
     anova_kernel,
     clip_statistics,
     gaussian_kernel,
+    scale_of,
 )
 from omsn.models.wccn import rows_of, within_class_whitening
 from omsn.training.calibration import fit_temperature
 
 MAX_CLIPS = 3000
 """Clips learnt from at most, evenly spaced: time grows with the cube of their number, mirrored faces counted too."""
-MIN_STD = 1e-4
-"""Statistics that vary less than this over the training part tell nothing."""
 SHARPNESS = 10.0
 """Scores are multiplied by this before a temperature is looked for."""
-CHUNK = 128
 PARTS = 5
 """Parts that clips are cut into where none is to be asked of what it helped to learn."""
 
@@ -99,9 +97,8 @@ def _fit_modality(
     if not present.any():
         return False
     described = [_described(frames, mask) for frames in views]  # (n, S) each
-    deviation = described[0][present].std(dim=0, correction=0)
     module.mean.copy_(described[0][present].mean(dim=0))
-    module.scale.copy_(torch.where(deviation > MIN_STD, 1 / deviation, 0))
+    module.scale.copy_(scale_of(described[0][present]))
     scaled = torch.cat([module.scaled(each[present]) for each in described])
     every = classes[present].tolist() * len(views)
     whitening = within_class_whitening(scaled.double().numpy(), every, config.components, config.shrinkage)

@@ -13,12 +13,11 @@ from tiny_corpus import ENCODER, NETWORK, PLAIN, TRAINING, labelled, network, pa
 from torch import Tensor
 
 from omsn.config import LossName, NetworkConfig, TrainingConfig
-from omsn.data.padded import PaddedSet
+from omsn.data.padded import CHUNK, PaddedSet
 from omsn.errors import CheckpointError, TrainingError
 from omsn.models.batch import Batch
 from omsn.models.network import Network
 from omsn.training.loop import (
-    EVALUATION_BATCH,
     Fitted,
     evaluate,
     fit,
@@ -353,12 +352,12 @@ def test_evaluation_against_scikit_learn() -> None:
 def test_probabilities_stand_in_the_order_of_the_part(loss: LossName) -> None:
     made = samples(tuple("abcdefghijklmno"), repetitions=4)
     part, config = padded(made), replace(TRAINING, loss=loss)
-    assert len(part) > EVALUATION_BATCH
+    assert len(part) > CHUNK
     net = network().train()
     probabilities = predict_probabilities([net], part, config)
     assert not net.training
     assert probabilities.shape == (len(part), 3)
     torch.testing.assert_close(probabilities.sum(dim=1), torch.ones(len(part)))
-    for row in (0, 1, EVALUATION_BATCH - 1, EVALUATION_BATCH, len(part) - 1):
+    for row in (0, 1, CHUNK - 1, CHUNK, len(part) - 1):
         alone: Tensor = predict_probabilities([net], padded([made[row]]), config)
         torch.testing.assert_close(alone[0], probabilities[row])
