@@ -8,6 +8,7 @@ import numpy as np
 import soundfile
 import torch
 
+from omsn.columns import kinds_of
 from omsn.config import Config, EncoderConfig, FusionConfig, NetworkConfig, Normalisation, TrainingConfig
 from omsn.features.audio import audio_columns
 from omsn.features.face import face_columns
@@ -27,7 +28,7 @@ def write_checkpoint(
     config = Config(network=NETWORK, training=TrainingConfig(normalisation=normalisation, modality=modality))
     audio, video = audio_columns(config.pipeline.audio), face_columns(config.pipeline.video)
     torch.manual_seed(seed)
-    network = Network(Sizes(len(audio), len(video), 8), config.network)
+    network = Network(Sizes(kinds_of(audio), kinds_of(video), 8), config.network)
     statistics = {
         f"{name}.{part}": np.full(len(columns), value, np.float32)
         for name, columns in (("audio", audio), ("video", video))

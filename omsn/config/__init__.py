@@ -8,7 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from omsn.config.network import ClassifierConfig, EncoderConfig, FusionConfig, NetworkConfig, StatisticsConfig
+from omsn.config.network import (
+    ClassifierConfig,
+    EncoderConfig,
+    FisherConfig,
+    FusionConfig,
+    NetworkConfig,
+    StatisticsConfig,
+)
 from omsn.config.pipeline import AudioFeatures, Faces, NoiseGate, PipelineConfig, Speech, VideoFeatures
 from omsn.config.ranges import Checked, bounded, check_ranges, tunable
 from omsn.config.training import AugmentConfig, LossName, Normalisation, TrainingConfig
@@ -22,6 +29,7 @@ __all__ = [
     "Config",
     "EncoderConfig",
     "Faces",
+    "FisherConfig",
     "FusionConfig",
     "LossName",
     "NetworkConfig",

@@ -99,16 +99,41 @@ class ClassifierConfig(Checked):
 
 
 @dataclass(frozen=True)
+class FisherConfig(Checked):
+    """Fisher vectors of one modality: a Gaussian mixture of short stretches of frames."""
+
+    gaussians: int = bounded(32, 1, 256)
+    """Gaussians of the mixture of each kind of columns."""
+    dimensions: int = bounded(20, 1, 200)
+    """Principal components that a stretch is brought to at most."""
+    window: int = bounded(1, 1, 31)
+    """Frames of a stretch; odd."""
+    step: int = bounded(1, 1, 16)
+    """Frames from one frame of a stretch to the next."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.window % 2 == 0:
+            raise ConfigError(f"FisherConfig.window: got {self.window}, expected an odd number of frames")
+
+
+@dataclass(frozen=True)
 class StatisticsConfig(Checked):
-    """A kernel machine on whitened statistics of the clip, which answers beside encoders and fusion (ours)."""
+    """A kernel machine on what a clip is like as a whole, which answers beside encoders and fusion (ours)."""
 
     enabled: bool = False
     """Let it answer."""
-    components: int = bounded(200, 1, 2000)
-    """Principal components of each modality's statistics that are kept; fewer where few clips are learnt from."""
+    share: float = bounded(0.7, 0.0, 1.0)
+    """Its weight in the mean of its logits and theirs."""
+    audio: FisherConfig = FisherConfig(window=7, step=2)
+    """Stretches of sound."""
+    video: FisherConfig = FisherConfig(gaussians=16)
+    """Stretches of the face."""
+    components: int = bounded(128, 1, 2000)
+    """Principal components of each view that are kept; fewer where few clips are learnt from."""
     shrinkage: float = bounded(0.3, 0.01, 1.0)
     """Share of the within-class covariance that is replaced by its mean variance."""
-    ridge: float = bounded(1.0, 1e-3, 1e3)
+    ridge: float = bounded(0.3, 1e-3, 1e3)
     """Ridge penalty: the more, the smoother are its answers."""
 
 

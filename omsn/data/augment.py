@@ -49,14 +49,9 @@ def augment(
 
 def mirror_faces(batch: Batch, mirror: Mirror, share: float, generator: Generator) -> Batch:
     """Mirror the faces of a share of the clips. Standardised values stand for deviations, and those are mirrored."""
-    turned = mirrored(batch.video, mirror)
+    turned = batch.video[:, :, torch.from_numpy(mirror.order)] * torch.from_numpy(mirror.sign)
     chosen = torch.rand(len(batch), 1, 1, generator=generator) < share
     return Batch(batch.audio, batch.audio_mask, torch.where(chosen, turned, batch.video), batch.video_mask)
-
-
-def mirrored(frames: Tensor, mirror: Mirror) -> Tensor:
-    """Standardised frames (B, T, F) of mirrored faces."""
-    return frames[:, :, torch.from_numpy(mirror.order)] * torch.from_numpy(mirror.sign)
 
 
 def mix(batch: Batch, targets: Tensor, alpha: float, generator: Generator) -> tuple[Batch, Tensor]:

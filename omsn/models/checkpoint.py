@@ -19,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from omsn.columns import kinds_of
 from omsn.config import Config, Normalisation
 from omsn.errors import CheckpointError, InputError
 from omsn.files import replace_file
@@ -129,7 +130,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         raise CheckpointError(f"{folder / CONFIG_NAME}: does not fit this version of OMSN: {error}") from error
     tensors = _read_weights(folder / WEIGHTS_NAME)
     once = _closed_form(tensors)
-    sizes = Sizes(len(audio), len(video), len(labels), *_fitted_on(once))
+    sizes = Sizes(kinds_of(audio), kinds_of(video), len(labels), *_fitted_on(once))
     found = {int(match[1]) for match in map(_NETWORK.match, tensors) if match}
     if not found or found != set(range(len(found))) or n_networks != len(found):
         raise CheckpointError(
@@ -293,7 +294,7 @@ def _fitted_on(closed_form: Mapping[str, Tensor]) -> tuple[int, int]:
     """Clips and speakers that it was fitted on; 0 where there is nothing of the kind."""
     coefficients, bias = closed_form.get("statistics.coefficients"), closed_form.get("speakers.bias")
     n_clips, n_speakers = (0 if found is None or found.ndim == 0 else len(found) for found in (coefficients, bias))
-    return n_clips // 2, n_speakers
+    return n_clips, n_speakers
 
 
 def _network(number: int) -> str:

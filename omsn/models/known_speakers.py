@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from omsn.models.batch import Batch
-from omsn.models.statistics import N_STATISTICS, clip_statistics, fixed
+from omsn.models.pooling import N_STATISTICS, clip_statistics, fixed
 
 LIMIT = 6.0
 """Standardised frames are cut at this many standard deviations: that of ``omsn/features/normalise.py`` (a test)."""

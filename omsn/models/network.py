@@ -22,13 +22,23 @@ CLOSED_FORM = "statistics.", "speakers."
 
 @dataclass(frozen=True)
 class Sizes:
-    """What the data decides: feature columns of sound and face, classes, and the clips and speakers fitted on."""
+    """What the data decides: feature columns of sound and face, by kind, classes, and clips and speakers fitted on."""
 
-    audio_features: int
-    video_features: int
+    audio_kinds: tuple[int, ...]
+    video_kinds: tuple[int, ...]
     n_classes: int
     n_clips: int = 0
     n_speakers: int = 0
+
+    @property
+    def audio_features(self) -> int:
+        """Columns of the sound."""
+        return sum(self.audio_kinds)
+
+    @property
+    def video_features(self) -> int:
+        """Columns of the face."""
+        return sum(self.video_kinds)
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,8 +60,8 @@ class Network(nn.Module):
     """BiLSTM encoders, MPDRF-Net, SMGCNN; works with either modality masked out.
 
     With late fusion there are neither MPDRF-Net nor SMGCNN: the answer is the sum of each modality's own logits. Where
-    statistics of the clip answer as well, it is the mean of that and theirs; they take no part in training. Where
-    speakers are known, clips are standardised by them first; in training, they come so.
+    statistics of the clip answer as well, it is the weighted mean of that and theirs; they take no part in training.
+    Where speakers are known, clips are standardised by them first; in training, they come so.
     """
 
     fusion: MPDRFNet | ConcatenationFusion | None
@@ -75,10 +85,8 @@ class Network(nn.Module):
             self.speakers = KnownSpeakers(sizes.audio_features, sizes.video_features, sizes.n_speakers)
         self.statistics: StatisticsClassifier | None = None
         if config.statistics.enabled:
-            columns = sizes.audio_features, sizes.video_features
-            self.statistics = StatisticsClassifier(
-                *columns, sizes.n_classes, sizes.n_clips, config.statistics.components
-            )
+            kinds = sizes.audio_kinds, sizes.video_kinds
+            self.statistics = StatisticsClassifier(*kinds, sizes.n_classes, sizes.n_clips, config.statistics)
 
     def forward(self, batch: Batch) -> Tensor:
         """Logits (B, K)."""
@@ -92,7 +100,7 @@ class Network(nn.Module):
         fused = by_audio + by_video if self.classifier is None else self.classifier(self.fuse(audio, video))
         if self.statistics is not None and self.statistics.fitted:
             of_clip = self.statistics(batch.audio, batch.audio_mask, batch.video, batch.video_mask)
-            fused = (fused + of_clip) / 2
+            fused = fused.lerp(of_clip, self.config.statistics.share)
         return Logits(fused, by_audio, by_video)
 
     def standardised(self, batch: Batch) -> Batch:

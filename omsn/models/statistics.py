@@ -1,38 +1,48 @@
-"""Statistics of a whole clip -> logits: a kernel machine that answers beside encoders and fusion (ours).
+"""What a clip is like as a whole -> logits: a kernel machine that answers beside encoders and fusion (ours).
 
-Statistics pooling (Snyder et al. 2018, "X-vectors") makes a row of numbers of each modality; it is whitened by WCCN
-(``omsn/models/wccn.py``), brought to length 1, and compared with every clip that was learnt from. Nothing here is
-learnt by gradient: ``omsn/training/statistics.py`` fits it in closed form.
+Each kind of columns of each modality is seen in two views: its statistics, and its Fisher vectors. Every view is
+whitened by WCCN (``omsn/models/wccn.py``) and brought to length 1; the views of a modality side by side are compared
+with every clip that was learnt from. Nothing here is learnt by gradient: ``omsn/training/statistics.py`` fits it in
+closed form.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from omsn.config import FisherConfig, StatisticsConfig
+from omsn.models.fisher import FisherVectors
+from omsn.models.pooling import N_STATISTICS, clip_statistics, fixed
+
 LIMIT = 3.0
 """Standardised statistics are cut at this many standard deviations."""
-MIN_STD = 1e-4
-"""Statistics that vary less than this over the clips learnt from tell nothing."""
-QUANTILES = (0.1, 0.5, 0.9)
-N_STATISTICS = 3 + len(QUANTILES)
-"""Of each feature column."""
 
 
 class StatisticsClassifier(nn.Module):
-    """Kernel ridge regression of one-hot emotions on whitened statistics, fitted; before that it says nothing.
+    """Kernel ridge regression of one-hot emotions on what clips are like, fitted; before that it says nothing.
 
     The kernel is the ANOVA kernel of both modalities (Stitson et al. 1999): k_a + k_v + k_a k_v, each
-    exp(-|x - y|^2) of rows of length 1. A modality that a clip does not have is like nothing.
+    exp(-|x - y|^2 / 2) of rows of length 1. A modality that a clip does not have is like nothing.
     """
 
-    def __init__(self, audio_features: int, video_features: int, n_classes: int, n_clips: int, components: int) -> None:
-        """``n_clips`` is how many clips it was fitted on, mirrored faces not counted; 0 for unfitted."""
+    def __init__(
+        self,
+        audio_kinds: Sequence[int],
+        video_kinds: Sequence[int],
+        n_classes: int,
+        n_clips: int,
+        config: StatisticsConfig,
+    ) -> None:
+        """``n_clips`` is how many clips it is fitted on; 0 for unfitted."""
         super().__init__()
-        self.audio = WhitenedStatistics(audio_features, components, n_clips)
-        self.video = WhitenedStatistics(video_features, components, 2 * n_clips)
-        self.coefficients = fixed(torch.zeros(2 * n_clips, n_classes))
+        self.audio = KnownClips(audio_kinds, n_clips, config.audio, config.components)
+        self.video = KnownClips(video_kinds, n_clips, config.video, config.components)
+        self.coefficients = fixed(torch.zeros(n_clips, n_classes))
         self.offset = fixed(torch.zeros(n_classes))
 
     @property
@@ -42,78 +52,87 @@ class StatisticsClassifier(nn.Module):
 
     def forward(self, audio: Tensor, audio_mask: Tensor, video: Tensor, video_mask: Tensor) -> Tensor:
         """Frames (B, T, F) and masks (B, T) of both modalities to logits (B, K)."""
-        alike = anova_kernel(self.audio(audio, audio_mask).repeat(1, 2), self.video(video, video_mask))
+        return self.answer(self.audio(audio, audio_mask), self.video(video, video_mask))
+
+    def answer(self, audio: Tensor, video: Tensor) -> Tensor:
+        """Rows of both modalities, (B, D) each, to logits (B, K)."""
+        alike = anova_kernel(
+            gaussian_kernel(audio, self.audio.known.float()), gaussian_kernel(video, self.video.known.float())
+        )
         return alike @ self.coefficients + self.offset
 
 
-class WhitenedStatistics(nn.Module):
-    """Frames of one modality -> how alike each clip is to those learnt from."""
+class KnownClips(nn.Module):
+    """Frames of one modality -> rows that tell what clips are like, beside those of the clips learnt from.
 
-    def __init__(self, n_features: int, components: int, n_known: int) -> None:
+    What is known is kept in half precision, and a checkpoint is small.
+    """
+
+    def __init__(self, kinds: Sequence[int], n_known: int, fisher: FisherConfig, components: int) -> None:
         super().__init__()
-        n_statistics = N_STATISTICS * n_features
-        self.mean = fixed(torch.zeros(n_statistics))
-        self.scale = fixed(torch.zeros(n_statistics))
-        self.whitening = fixed(torch.zeros(n_statistics, components))
-        self.centre = fixed(torch.zeros(components))
-        self.known = fixed(torch.zeros(n_known, components))
+        self.kinds = tuple(kinds)
+        mixtures = [FisherVectors(columns, fisher) for columns in kinds]
+        sizes = [*(N_STATISTICS * columns for columns in kinds), *(one.size for one in mixtures)]
+        widths = [min(size, components) for size in sizes]
+        self.fisher = nn.ModuleList(mixtures)
+        self.whitened = nn.ModuleList(map(WhitenedView, sizes, widths))
+        self.known = fixed(torch.zeros(n_known, sum(widths), dtype=torch.half))
+
+    @property
+    def mixtures(self) -> tuple[FisherVectors, ...]:
+        """Fisher vectors of each kind of columns."""
+        return tuple(cast("Iterable[FisherVectors]", self.fisher))
+
+    @property
+    def views(self) -> tuple[WhitenedView, ...]:
+        """Statistics of each kind of columns, then Fisher vectors of each."""
+        return tuple(cast("Iterable[WhitenedView]", self.whitened))
 
     def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
-        """(B, T, F) and (B, T) to (B, n): 1 for the same, less for others, 0 where one lacks the modality."""
-        return gaussian_kernel(self.embed(clip_statistics(frames, mask), mask.any(dim=1)), self.known)
+        """Frames (B, T, F) and their mask (B, T) to rows (B, D)."""
+        return self.embed(self.described(frames, mask), mask.any(dim=1))
 
-    def embed(self, statistics: Tensor, present: Tensor) -> Tensor:
-        """(B, S) and (B,) to rows (B, D) of length 1; 0 where the modality is absent."""
-        return F.normalize(self.scaled(statistics) @ self.whitening - self.centre, dim=1) * present.unsqueeze(1)
+    def described(self, frames: Tensor, mask: Tensor) -> tuple[Tensor, ...]:
+        """What each view is of, (B, S) each."""
+        kinds = self.by_kind(frames)
+        vectors = (fisher(kind, mask) for fisher, kind in zip(self.mixtures, kinds, strict=True))
+        return *(clip_statistics(kind, mask) for kind in kinds), *vectors
 
-    def scaled(self, statistics: Tensor) -> Tensor:
-        """Statistics (B, S) in standard deviations of the clips learnt from."""
-        return ((statistics - self.mean) * self.scale).clamp(-LIMIT, LIMIT)
+    def by_kind(self, frames: Tensor) -> tuple[Tensor, ...]:
+        """The columns of each kind, (B, T, F_k)."""
+        return torch.split(frames, list(self.kinds), dim=2)
 
-
-def clip_statistics(frames: Tensor, mask: Tensor) -> Tensor:
-    """Mean, deviation, mean step from frame to frame and quantiles of each column over real frames.
-
-    (B, T, F) and (B, T) to (B, 6 F); 0 for a clip without a frame.
-    """
-    real = mask.unsqueeze(2).to(frames.dtype)  # (B, T, 1)
-    count = real.sum(dim=1).clamp(min=1)  # (B, 1)
-    mean = (frames * real).sum(dim=1) / count
-    deviation = (((frames - mean.unsqueeze(1)) ** 2 * real).sum(dim=1) / count).sqrt()
-    pairs = real[:, 1:] * real[:, :-1]
-    step = (frames.diff(dim=1).abs() * pairs).sum(dim=1) / pairs.sum(dim=1).clamp(min=1)
-    ordered = frames.masked_fill(~mask.unsqueeze(2), torch.inf).sort(dim=1).values
-    parts = [mean, deviation, step, *(_quantile(ordered, count, share) for share in QUANTILES)]
-    return torch.cat(parts, dim=1) * mask.any(dim=1, keepdim=True)
+    def embed(self, described: Sequence[Tensor], present: Tensor) -> Tensor:
+        """All views of clips as rows (B, D) of length 1; 0 where the modality is absent, (B,)."""
+        views = [view(of_clips) for view, of_clips in zip(self.views, described, strict=True)]
+        return F.normalize(torch.cat(views, dim=1), dim=1) * present.unsqueeze(1)
 
 
-def scale_of(statistics: Tensor) -> Tensor:
-    """What brings each statistic of some clips to a deviation of 1; 0 for one that hardly varies. (n, S) to (S,)."""
-    deviation = statistics.std(dim=0, correction=0)
-    return torch.where(deviation > MIN_STD, 1 / deviation, 0)
+class WhitenedView(nn.Module):
+    """What clips are like in one respect, standardised and whitened, as rows of length 1; unfitted, they are 0."""
 
+    def __init__(self, size: int, components: int) -> None:
+        super().__init__()
+        self.mean = fixed(torch.zeros(size))
+        self.scale = fixed(torch.zeros(size))
+        self.whitening = fixed(torch.zeros(size, components, dtype=torch.half))
+        self.centre = fixed(torch.zeros(components))
 
-def _quantile(ordered: Tensor, count: Tensor, share: float) -> Tensor:
-    """Between the two real frames around it, as NumPy's default. (B, T, F) in order and (B, 1) to (B, F)."""
-    place = share * (count - 1)
-    below = place.floor()
-    rows = torch.arange(len(ordered), device=ordered.device)
-    low, high = ordered[rows, below.long().squeeze(1)], ordered[rows, place.ceil().long().squeeze(1)]
-    real = torch.isfinite(low) & torch.isfinite(high)  # not of a clip without a frame
-    return torch.where(real, low + (high - low) * (place - below), 0)
+    def forward(self, described: Tensor) -> Tensor:
+        """(B, S) to (B, components)."""
+        return F.normalize(self.scaled(described) @ self.whitening.float() - self.centre, dim=1)
+
+    def scaled(self, described: Tensor) -> Tensor:
+        """In standard deviations of the clips learnt from. (B, S)."""
+        return ((described - self.mean) * self.scale).clamp(-LIMIT, LIMIT)
 
 
 def gaussian_kernel(rows: Tensor, others: Tensor) -> Tensor:
-    """exp(-|x - y|^2) between rows of length 1; 0 beside rows of zeros. (B, D) and (n, D) to (B, n)."""
+    """exp(-|x - y|^2 / 2) between rows of length 1; 0 beside rows of zeros. (B, D) and (n, D) to (B, n)."""
     there = rows.any(dim=1)[:, None] & others.any(dim=1)[None, :]
-    return torch.exp(2 * (rows @ others.T - 1)) * there
+    return torch.exp(rows @ others.T - 1) * there
 
 
 def anova_kernel(audio: Tensor, video: Tensor) -> Tensor:
     """k_a + k_v + k_a k_v."""
     return audio + video + audio * video
-
-
-def fixed(values: Tensor) -> nn.Parameter:
-    """Numbers that no gradient changes; parameters all the same, for they are fitted."""
-    return nn.Parameter(values, requires_grad=False)

@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from omsn.columns import kinds_of
 from omsn.config import NetworkConfig, PipelineConfig
 from omsn.errors import CheckpointError
 from omsn.models.checkpoint import Checkpoint
-from omsn.models.network import CLOSED_FORM, Network
+from omsn.models.network import CLOSED_FORM, Network, Sizes
 from omsn.recipes import differing_settings, to_dict
 
 _NAMED = 3
@@ -31,6 +32,10 @@ class Meaning:
     audio_columns: tuple[str, ...]
     video_columns: tuple[str, ...]
     labels: tuple[str, ...]
+
+    def sizes(self) -> Sizes:
+        """Of a network for them that is not fitted yet."""
+        return Sizes(kinds_of(self.audio_columns), kinds_of(self.video_columns), len(self.labels))
 
 
 @dataclass(frozen=True, eq=False)

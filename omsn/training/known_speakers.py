@@ -14,7 +14,7 @@ from omsn.data.speakers import Columns, Speakers
 from omsn.errors import TrainingError
 from omsn.models.known_speakers import KnownSpeakers, SpeakerColumns, described
 from omsn.models.network import Network
-from omsn.models.statistics import scale_of
+from omsn.models.pooling import scale_of
 
 COMPONENTS = 300
 """Principal components of the clip statistics, at most, that speakers are told apart by."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import astuple
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,7 @@ from omsn.data.dataset import FeatureSet
 from omsn.data.padded import PaddedSet
 from omsn.data.splits import Fold
 from omsn.models.checkpoint import Checkpoint
-from omsn.models.network import Network, Sizes
+from omsn.models.network import Network
 from omsn.models.transfer import Meaning, start_from
 from omsn.training.loop import fit
 from omsn.training.out_of_fold import OutOfFold
@@ -42,7 +41,7 @@ def build_network(config: Config, features: FeatureSet, seed: int, trained: Chec
     meaning = meaning_of(features)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = Network(Sizes(*map(len, astuple(meaning))), config.network)
+        network = Network(meaning.sizes(), config.network)
     if trained is not None:
         start_from(network, trained, meaning, seed)
     return network

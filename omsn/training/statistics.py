@@ -3,48 +3,67 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
 from omsn.config import StatisticsConfig
-from omsn.data.augment import mirrored
-from omsn.data.padded import CHUNK, PaddedSet
+from omsn.data.padded import PaddedSet
 from omsn.models.network import Network
-from omsn.models.statistics import (
-    StatisticsClassifier,
-    WhitenedStatistics,
-    anova_kernel,
-    clip_statistics,
-    gaussian_kernel,
-    scale_of,
-)
-from omsn.models.wccn import rows_of, within_class_whitening
+from omsn.models.statistics import KnownClips, StatisticsClassifier, anova_kernel, gaussian_kernel
+from omsn.models.wccn import rows_of
 from omsn.training.calibration import fit_temperature
+from omsn.training.views import described, fit_fisher, fit_known
 
 MAX_CLIPS = 3000
-"""Clips learnt from at most, evenly spaced: time grows with the cube of their number, mirrored faces counted too."""
+"""Clips learnt from at most, evenly spaced: time grows with the cube of their number."""
 SHARPNESS = 10.0
 """Scores are multiplied by this before a temperature is looked for."""
 PARTS = 5
-"""Parts that clips are cut into where none is to be asked of what it helped to learn."""
-
-Doubles = NDArray[np.float64]
+"""Parts that clips are cut into, for none is to be asked of what it helped to learn."""
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """What n clips are like in each view of a modality, each (n, S), and which have it, (n,)."""
+
+    views: tuple[Tensor, ...]
+    present: Tensor
+
+    def at(self, rows: Tensor) -> _Seen:
+        """Some of the clips."""
+        return _Seen(tuple(view[rows] for view in self.views), self.present[rows])
+
+
+@dataclass(frozen=True, eq=False)
+class _Clips:
+    """n clips as they are learnt from: both modalities, emotions, and what WCCN takes to be alike."""
+
+    audio: _Seen
+    video: _Seen
+    targets: Tensor
+    classes: Tensor
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def at(self, rows: Tensor) -> _Clips:
+        """Some of the clips."""
+        return _Clips(self.audio.at(rows), self.video.at(rows), self.targets[rows], self.classes[rows])
 
 
 def fit_statistics(network: Network, train: PaddedSet) -> None:
     """Fit the kernel machine of a network in place, where it has one.
 
-    Faces are learnt from as they are and mirrored. Each modality is whitened with a class for each emotion of each
-    speaker, or each emotion where speakers are unknown. The temperature of the scores is the one under which clips are
-    likeliest by what is learnt from others: other speakers, but for the whitening; or, where there is no second speaker
-    or the network answers for speakers that it knows, the clips of four fifths, each fifth in turn.
+    Each view is whitened with a class for each emotion of each speaker, or each emotion where speakers are unknown. The
+    temperature of the scores is the one under which clips are likeliest by machines that learnt from others: from other
+    speakers, or, where there is no second one or the network answers for speakers that it knows, from other clips. All
+    share the Gaussian mixtures, which know no emotions.
 
     Args:
         network: trained.
@@ -53,101 +72,85 @@ def fit_statistics(network: Network, train: PaddedSet) -> None:
     if network.statistics is None:
         return
     rows = torch.linspace(0, len(train) - 1, min(len(train), MAX_CLIPS)).round().long()
-    fitted = _fitted(network, train, rows)
-    if fitted is None:
+    machine = _unfitted(network, len(rows))
+    clips = _seen_by(machine, train, rows)
+    if not _fit(machine, clips, network.config.statistics):
         logger.warning("statistics of %d clips tell nothing: the encoders answer alone", len(rows))
         return
-    machine, inverse = fitted
-    targets = train.targets[rows]
-    several = train.speakers is not None and len(set(train.speakers.own[rows].tolist())) > 1
-    if train.speakers is not None and several and network.speakers is None:
-        unheard = _of_other_speakers(machine, targets, inverse, train.speakers.own[rows])
-    else:
-        unheard = _of_other_clips(network, train, rows, machine)
+    strangers = train.speakers is not None and network.speakers is None
+    own = train.speakers.own[rows] if train.speakers is not None and strangers else None
+    unheard = _unheard(network, clips, _parts(clips.targets, own))
     probabilities = torch.softmax(SHARPNESS * unheard.double(), dim=1).numpy()
-    sharpness = SHARPNESS / fit_temperature(probabilities, targets.numpy())
+    sharpness = SHARPNESS / fit_temperature(probabilities, clips.targets.numpy())
     machine.coefficients.mul_(sharpness)
     machine.offset.mul_(sharpness)
     network.statistics = machine.eval()
 
 
-def _fitted(network: Network, train: PaddedSet, rows: Tensor) -> tuple[StatisticsClassifier, Doubles] | None:
-    """The machine that learns from some clips, its scores as they come, and the inverse of K + ridge I, (2 n, 2 n).
+def _unfitted(network: Network, n_clips: int) -> StatisticsClassifier:
+    """A machine that is to learn from so many clips."""
+    sizes, config = network.sizes, network.config.statistics
+    return StatisticsClassifier(sizes.audio_kinds, sizes.video_kinds, sizes.n_classes, n_clips, config)
 
-    None where these clips tell nothing.
+
+def _seen_by(machine: StatisticsClassifier, train: PaddedSet, rows: Tensor) -> _Clips:
+    """Clips in the views of a machine, whose Gaussian mixtures are fitted on them."""
+    targets, speakers, whole = train.targets[rows], train.speakers, train.whole
+    classes = targets if speakers is None else targets + len(machine.offset) * speakers.own[rows]
+    audio = _seen(machine.audio, whole.audio[rows], whole.audio_mask[rows])
+    return _Clips(audio, _seen(machine.video, whole.video[rows], whole.video_mask[rows]), targets, classes)
+
+
+def _seen(module: KnownClips, frames: Tensor, mask: Tensor) -> _Seen:
+    fit_fisher(module, frames, mask)
+    return _Seen(described(module, frames, mask), mask.any(dim=1))
+
+
+def _fit(machine: StatisticsClassifier, clips: _Clips, config: StatisticsConfig) -> bool:
+    """Views, and kernel ridge regression of what is one-hot less what is usual; scores stay as they come.
+
+    Returns:
+        False where these clips tell nothing.
     """
-    targets, speakers = train.targets[rows], None if train.speakers is None else train.speakers.own[rows]
-    sizes, config, whole = network.sizes, network.config.statistics, train.whole
-    classes = targets if speakers is None else targets + sizes.n_classes * speakers
-    machine = StatisticsClassifier(
-        sizes.audio_features, sizes.video_features, sizes.n_classes, len(rows), config.components
-    )
-    audio = _fit_modality(machine.audio, [whole.audio[rows]], whole.audio_mask[rows], classes, config)
-    faces = whole.video[rows]
-    views = [faces] if train.mirror is None else [faces, mirrored(faces, train.mirror)]
-    video = _fit_modality(machine.video, views, whole.video_mask[rows], classes, config)
-    return (machine, _fit_regression(machine, targets, config.ridge)) if audio or video else None
-
-
-def _fit_modality(
-    module: WhitenedStatistics, views: Sequence[Tensor], mask: Tensor, classes: Tensor, config: StatisticsConfig
-) -> bool:
-    """Whitening and known clips of one modality, each in some views; False where it cannot be, or nobody has it."""
-    present = mask.any(dim=1)
-    if not present.any():
+    told = [
+        fit_known(module, seen.views, seen.present, clips.classes, config)
+        for module, seen in ((machine.audio, clips.audio), (machine.video, clips.video))
+    ]
+    if not any(told):
         return False
-    described = [_described(frames, mask) for frames in views]  # (n, S) each
-    module.mean.copy_(described[0][present].mean(dim=0))
-    module.scale.copy_(scale_of(described[0][present]))
-    scaled = torch.cat([module.scaled(each[present]) for each in described])
-    every = classes[present].tolist() * len(views)
-    whitening = within_class_whitening(scaled.double().numpy(), every, config.components, config.shrinkage)
-    if whitening is None:
-        return False
-    module.whitening[:, : whitening.shape[1]] = torch.from_numpy(whitening)
-    module.centre.copy_((scaled[: int(present.sum())] @ module.whitening).mean(dim=0))
-    known = torch.cat([module.embed(each, present) for each in described])
-    module.known.copy_(known.repeat(len(module.known) // len(known), 1))
+    audio, video = machine.audio.known.double(), machine.video.known.double()
+    alike = anova_kernel(gaussian_kernel(audio, audio), gaussian_kernel(video, video)).numpy()
+    wanted = F.one_hot(clips.targets, len(machine.offset)).double().numpy()
+    usual = wanted.mean(axis=0)
+    coefficients = np.linalg.solve(alike + config.ridge * np.eye(len(alike)), wanted - usual)
+    machine.coefficients.copy_(torch.from_numpy(coefficients))
+    machine.offset.copy_(torch.from_numpy(usual))
     return True
 
 
-def _described(frames: Tensor, mask: Tensor) -> Tensor:
-    """Statistics (n, S) of clips, some at a time: they are sorted."""
-    starts = range(0, len(frames), CHUNK)
-    return torch.cat([clip_statistics(frames[at : at + CHUNK], mask[at : at + CHUNK]) for at in starts])
+def _parts(targets: Tensor, speakers: Tensor | None) -> Tensor:
+    """The part (n,) of each clip that is left out together: whole speakers, else some clips of every emotion."""
+    if speakers is not None and len(found := speakers.unique()) > 1:  # type: ignore[no-untyped-call]
+        return torch.searchsorted(found, speakers) % PARTS
+    parts = torch.zeros_like(targets)
+    for rows in rows_of(targets.tolist()):
+        parts[rows] = torch.arange(len(rows)) % PARTS
+    return parts
 
 
-def _fit_regression(machine: StatisticsClassifier, targets: Tensor, ridge: float) -> Doubles:
-    """Kernel ridge regression of what is one-hot less what is usual; returns the inverse of K + ridge I."""
-    audio, video = machine.audio.known.double().repeat(2, 1), machine.video.known.double()
-    alike = anova_kernel(gaussian_kernel(audio, audio), gaussian_kernel(video, video)).numpy()
-    wanted = F.one_hot(targets.repeat(2), len(machine.offset)).double().numpy()
-    usual = wanted.mean(axis=0)
-    inverse: Doubles = np.asarray(np.linalg.inv(alike + ridge * np.eye(len(alike))))
-    machine.coefficients.copy_(torch.from_numpy(inverse @ (wanted - usual)))
-    machine.offset.copy_(torch.from_numpy(usual))
-    return inverse
-
-
-def _of_other_speakers(machine: StatisticsClassifier, targets: Tensor, inverse: Doubles, speakers: Tensor) -> Tensor:
-    """Scores (n, K) of each speaker's clips by a regression that leaves that speaker out.
-
-    It follows from the whole: with G the inverse of K + ridge I, it is y_S - (G_SS)^-1 (G y)_S for the rows S.
-    """
-    wanted = F.one_hot(targets.repeat(2), len(machine.offset)).double().numpy()
-    coefficients, unheard = machine.coefficients.double().numpy(), np.zeros_like(wanted)
-    for rows in rows_of(2 * speakers.tolist()):
-        unheard[rows] = wanted[rows] - np.linalg.solve(inverse[np.ix_(rows, rows)], coefficients[rows])
-    return torch.from_numpy(unheard[: len(targets)])
-
-
-def _of_other_clips(network: Network, train: PaddedSet, rows: Tensor, machine: StatisticsClassifier) -> Tensor:
-    """Scores (n, K) of each fifth of the clips by a machine that learns from the others; else what is usual."""
-    unheard = machine.offset.repeat(len(rows), 1)
-    for first in range(PARTS):
-        out = torch.arange(len(rows)) % PARTS == first
-        fitted = _fitted(network, train, rows[~out]) if out.any() and not out.all() else None
-        if fitted is not None:
-            batch = train.batch(rows[out])
-            unheard[out] = fitted[0](batch.audio, batch.audio_mask, batch.video, batch.video_mask)
+def _unheard(network: Network, clips: _Clips, parts: Tensor) -> Tensor:
+    """Scores (n, K) of each part of the clips by a machine that learns from the others; else what is usual."""
+    usual = F.one_hot(clips.targets, network.sizes.n_classes).float().mean(dim=0)
+    unheard = usual.repeat(len(clips), 1)
+    for part in range(PARTS):
+        out = parts == part
+        if not out.any() or out.all():
+            continue
+        others, asked = clips.at(~out), clips.at(out)
+        machine = _unfitted(network, len(others))
+        if _fit(machine, others, network.config.statistics):
+            unheard[out] = machine.answer(
+                machine.audio.embed(asked.audio.views, asked.audio.present),
+                machine.video.embed(asked.video.views, asked.video.present),
+            )
     return unheard

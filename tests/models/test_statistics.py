@@ -1,4 +1,4 @@
-"""Statistics of clips and what is said by them, against NumPy and scikit-learn."""
+"""What is said by what clips are like as a whole."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ import torch
 from sklearn.metrics.pairwise import rbf_kernel
 from tiny_models import NETWORK, SIZES, awake, batch_of, one_of, stirred
 
-from omsn.config import NetworkConfig, StatisticsConfig
+from omsn.config import FisherConfig, NetworkConfig, StatisticsConfig
 from omsn.models.network import Network
-from omsn.models.statistics import anova_kernel, clip_statistics, gaussian_kernel
+from omsn.models.statistics import anova_kernel, gaussian_kernel
 
-WITH = replace(NETWORK, statistics=StatisticsConfig(enabled=True, components=3))
-FITTED = replace(SIZES, n_clips=4)
+FISHER = FisherConfig(gaussians=2, dimensions=3, window=3)
+WITH = replace(NETWORK, statistics=StatisticsConfig(enabled=True, components=3, audio=FISHER, video=FISHER))
+FITTED = replace(SIZES, audio_kinds=(2, 3), n_clips=4)
 
 
 def fitted(config: NetworkConfig = WITH) -> Network:
@@ -23,41 +24,13 @@ def fitted(config: NetworkConfig = WITH) -> Network:
     torch.manual_seed(0)
     network = Network(FITTED, config).eval()
     assert network.statistics is not None
-    for weight in network.statistics.parameters():
-        weight.copy_(torch.randn_like(weight))
+    for name, weight in network.statistics.named_parameters():
+        weight.copy_(torch.rand_like(weight) + 0.5 if "variances" in name else torch.randn_like(weight))
     for one in (network.statistics.audio, network.statistics.video):
-        one.known.copy_(torch.nn.functional.normalize(one.known, dim=1))
+        one.known.copy_(torch.nn.functional.normalize(one.known.float(), dim=1))
+        for mixture in one.mixtures:
+            mixture.weights.copy_(torch.tensor([0.3, 0.7]))
     return network
-
-
-def test_statistics_are_those_of_the_real_frames() -> None:
-    batch = batch_of(audio=(7, 1, 12, 2))
-    for frames, mask, said in zip(
-        batch.audio.numpy(), batch.audio_mask.numpy(), clip_statistics(batch.audio, batch.audio_mask), strict=True
-    ):
-        real = frames[mask]
-        step = np.abs(np.diff(real, axis=0)).mean(axis=0) if len(real) > 1 else np.zeros(real.shape[1])
-        expected = [real.mean(axis=0), real.std(axis=0), step, *np.percentile(real, (10, 50, 90), axis=0)]
-        np.testing.assert_allclose(said, np.concatenate(expected), atol=1e-5)
-
-
-def test_a_clip_without_a_frame_has_statistics_of_nothing() -> None:
-    batch = batch_of(audio=(7, 0, 12, 3))
-    assert not clip_statistics(batch.audio, batch.audio_mask)[1].any()
-    assert clip_statistics(batch.audio, batch.audio_mask).isfinite().all()
-
-
-def test_masked_frames_inside_a_clip_do_not_count() -> None:
-    frames, mask = torch.randn(1, 9, 5), torch.ones(1, 9, dtype=torch.bool)
-    mask[0, 3:5] = False
-    seen = clip_statistics(frames, mask)
-    real = frames[0, mask[0]].numpy()
-    np.testing.assert_allclose(seen[0, :5], real.mean(axis=0), atol=1e-5)
-    np.testing.assert_allclose(seen[0, 20:25], np.median(real, axis=0), atol=1e-5)
-    steps = np.abs(np.concatenate([np.diff(frames[0, :3], axis=0), np.diff(frames[0, 5:], axis=0)])).mean(axis=0)
-    np.testing.assert_allclose(seen[0, 10:15], steps, atol=1e-5)
-    frames[0, 3:5] = 1e6
-    assert torch.equal(clip_statistics(frames, mask), seen)
 
 
 def test_the_kernel_is_that_of_scikit_learn_and_0_beside_nothing() -> None:
@@ -65,11 +38,24 @@ def test_the_kernel_is_that_of_scikit_learn_and_0_beside_nothing() -> None:
     rows[2] = 0
     alike = gaussian_kernel(rows, rows)
     there = [0, 1, 3, 4]
-    np.testing.assert_allclose(alike[there][:, there], rbf_kernel(rows[there], gamma=1.0), rtol=1e-4)
+    np.testing.assert_allclose(alike[there][:, there], rbf_kernel(rows[there], gamma=0.5), rtol=1e-4)
     assert not alike[2].any()
     assert not alike[:, 2].any()
     one, other = torch.rand(2, 3), torch.rand(2, 3)
     torch.testing.assert_close(anova_kernel(one, other), (1 + one) * (1 + other) - 1)
+
+
+def test_every_view_is_as_long_as_every_other() -> None:
+    network, batch = fitted(), batch_of()
+    assert network.statistics is not None
+    module = network.statistics.audio
+    rows = module(batch.audio, batch.audio_mask)
+    assert rows.shape == (4, 4 * 3)
+    lengths = rows.unflatten(1, (4, 3)).norm(dim=2)
+    there = batch.audio_mask.any(dim=1)
+    torch.testing.assert_close(lengths[there], torch.full_like(lengths[there], 0.5))
+    assert not rows[~there].any()
+    assert [tuple(kind.shape[2:]) for kind in module.by_kind(batch.audio)] == [(2,), (3,)]
 
 
 def test_statistics_answer_beside_the_network() -> None:
@@ -79,7 +65,7 @@ def test_statistics_answer_beside_the_network() -> None:
     without = stirred()
     own = {name: weight for name, weight in network.state_dict().items() if not name.startswith("statistics.")}
     without.load_state_dict(own)
-    torch.testing.assert_close(network(batch), (without(batch) + said) / 2)
+    torch.testing.assert_close(network(batch), 0.3 * without(batch) + 0.7 * said)
     torch.testing.assert_close(network.logits(batch).audio, without.logits(batch).audio)
 
 
@@ -113,6 +99,6 @@ def test_no_gradient_goes_through_statistics(config: NetworkConfig) -> None:
     network, batch = fitted() if config is WITH else awake(), batch_of()
     fused = network.logits(batch).fused
     fixed = [weight for name, weight in network.named_parameters() if "statistics" in name]
-    assert len(fixed) == (12 if config is WITH else 0)
+    assert len(fixed) == (2 + 2 * 1 + 3 * 5 + 6 * 4 if config is WITH else 0)  # 3 kinds of columns, 6 views
     assert not any(weight.requires_grad for weight in fixed)
     assert fused.requires_grad

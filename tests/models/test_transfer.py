@@ -13,7 +13,7 @@ from omsn.errors import CheckpointError
 from omsn.labels import LabelSet
 from omsn.models.batch import Batch
 from omsn.models.checkpoint import Checkpoint
-from omsn.models.network import Network, Sizes
+from omsn.models.network import Network
 from omsn.models.transfer import Meaning, check_pipeline, start_from
 
 AUDIO = tuple(f"sound_{i}" for i in range(SIZES.audio_features))
@@ -28,7 +28,7 @@ def trained(config: NetworkConfig = NETWORK) -> Checkpoint:
 
 def fresh(meaning: Meaning, config: NetworkConfig = NETWORK) -> Network:
     torch.manual_seed(1)
-    sizes = Sizes(len(meaning.audio_columns), len(meaning.video_columns), len(meaning.labels))
+    sizes = meaning.sizes()
     return Network(sizes, config).eval()
 
 

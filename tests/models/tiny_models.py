@@ -15,7 +15,7 @@ from omsn.models.network import Network, Sizes
 
 torch.set_num_threads(1)
 
-SIZES = Sizes(audio_features=5, video_features=4, n_classes=3)
+SIZES = Sizes(audio_kinds=(5,), video_kinds=(4,), n_classes=3)
 ENCODER = EncoderConfig(
     conv_layers=1,
     conv_width=8,

@@ -49,7 +49,7 @@ def test_every_row_changes_the_default_in_what_it_says(row: Row) -> None:
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_every_row_is_a_network_that_answers(row: Row) -> None:
     config, clips = load_config("default", row.settings), padded(samples(("1",), 1))
-    network = Network(Sizes(len(AUDIO), len(VIDEO), len(LABELS)), config.network).eval()
+    network = Network(Sizes((len(AUDIO),), (len(VIDEO),), len(LABELS)), config.network).eval()
     with torch.no_grad():
         assert network(clips.whole).isfinite().all()
 

@@ -149,7 +149,7 @@ def content(sample: Sample) -> str:
 def network(seed: int = 0, config: NetworkConfig = NETWORK) -> Network:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return Network(Sizes(len(AUDIO), len(VIDEO), len(LABELS)), config)
+        return Network(Sizes((len(AUDIO),), (len(VIDEO),), len(LABELS)), config)
 
 
 def config(**training: object) -> Config:
