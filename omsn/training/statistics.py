@@ -77,8 +77,7 @@ def fit_statistics(network: Network, train: PaddedSet) -> None:
     if not _fit(machine, clips, network.config.statistics):
         logger.warning("statistics of %d clips tell nothing: the encoders answer alone", len(rows))
         return
-    strangers = train.speakers is not None and network.speakers is None
-    own = train.speakers.own[rows] if train.speakers is not None and strangers else None
+    own = None if train.speakers is None or network.speakers is not None else train.speakers.own[rows]
     unheard = _unheard(network, clips, _parts(clips.targets, own))
     probabilities = torch.softmax(SHARPNESS * unheard.double(), dim=1).numpy()
     sharpness = SHARPNESS / fit_temperature(probabilities, clips.targets.numpy())
