@@ -7,6 +7,9 @@ from typing import Literal
 
 from omsn.config.ranges import Checked, bounded, tunable
 from omsn.errors import ConfigError
+from omsn.types import Modality
+
+_LONGEST_WINDOW = 31
 
 
 @dataclass(frozen=True)
@@ -100,14 +103,16 @@ class ClassifierConfig(Checked):
 
 @dataclass(frozen=True)
 class FisherConfig(Checked):
-    """Fisher vectors of one modality: a Gaussian mixture of short stretches of frames."""
+    """Fisher vectors of one modality: Gaussian mixtures of short stretches of frames."""
 
     gaussians: int = bounded(32, 1, 256)
     """Gaussians of the mixture of each kind of columns."""
     dimensions: int = bounded(20, 1, 200)
     """Principal components that a stretch is brought to at most."""
-    window: int = bounded(1, 1, 31)
+    window: int = bounded(1, 1, _LONGEST_WINDOW)
     """Frames of a stretch; odd."""
+    centred_windows: tuple[int, ...] = ()
+    """Frames of stretches that are looked at as well, each by itself, less the clip's mean of each column; odd."""
     step: int = bounded(1, 1, 16)
     """Frames from one frame of a stretch to the next."""
 
@@ -115,6 +120,11 @@ class FisherConfig(Checked):
         super().__post_init__()
         if self.window % 2 == 0:
             raise ConfigError(f"FisherConfig.window: got {self.window}, expected an odd number of frames")
+        if not all(window % 2 and 1 <= window <= _LONGEST_WINDOW for window in self.centred_windows):
+            raise ConfigError(
+                f"FisherConfig.centred_windows: got {list(self.centred_windows)}, "
+                f"expected odd numbers of frames from 1 to {_LONGEST_WINDOW}"
+            )
 
 
 @dataclass(frozen=True)
@@ -125,6 +135,8 @@ class StatisticsConfig(Checked):
     """Let it answer."""
     share: float = bounded(0.7, 0.0, 1.0)
     """Its weight in the mean of its logits and theirs."""
+    modality: Modality = "both"
+    """What of a clip it looks at; a network that is given one modality alone need not make room for the other."""
     audio: FisherConfig = FisherConfig(window=7, step=2)
     """Stretches of sound."""
     video: FisherConfig = FisherConfig(gaussians=16)

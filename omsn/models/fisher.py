@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from omsn.config import FisherConfig
-from omsn.models.pooling import fixed
+from omsn.models.pooling import fixed, less_mean
 
 
 class FisherVectors(nn.Module):
@@ -20,14 +20,18 @@ class FisherVectors(nn.Module):
     standardised afterwards, and the norm taken after whitening.
     """
 
-    def __init__(self, n_features: int, config: FisherConfig) -> None:
+    def __init__(
+        self, n_features: int, config: FisherConfig, window: int | None = None, *, centred: bool = False
+    ) -> None:
+        """``window`` is the config's if not given; ``centred`` takes the clip's mean of each column off first."""
         super().__init__()
-        self.config = config
-        self.n_dimensions = min(config.dimensions, n_features * config.window)
-        self.mean = fixed(torch.zeros(n_features * config.window))
+        self.config, self.centred = config, centred
+        self.window = config.window if window is None else window
+        self.n_dimensions = min(config.dimensions, n_features * self.window)
+        self.mean = fixed(torch.zeros(n_features * self.window))
         self.size = config.gaussians * (1 + 2 * self.n_dimensions)
         """Entries of a clip's vector, V."""
-        self.projection = fixed(torch.zeros(n_features * config.window, self.n_dimensions))
+        self.projection = fixed(torch.zeros(n_features * self.window, self.n_dimensions))
         self.weights = fixed(torch.zeros(config.gaussians))
         self.means = fixed(torch.zeros(config.gaussians, self.n_dimensions))
         self.variances = fixed(torch.ones(config.gaussians, self.n_dimensions))
@@ -51,8 +55,12 @@ class FisherVectors(nn.Module):
 
     def points(self, frames: Tensor, mask: Tensor) -> Tensor:
         """The stretch around each frame in principal components of deviation 1. (B, T, F) to (B, T, D)."""
-        around = stretches(frames, mask, self.config)
-        return (around - self.mean) @ self.projection
+        return (self.around(frames, mask) - self.mean) @ self.projection
+
+    def around(self, frames: Tensor, mask: Tensor) -> Tensor:
+        """The stretch around each frame. (B, T, F) to (B, T, window F)."""
+        frames = less_mean(frames, mask) if self.centred else frames
+        return stretches(frames, mask, self.window, self.config.step)
 
     def shares(self, points: Tensor) -> Tensor:
         """How much each Gaussian has of each point. (B, T, D) to (B, T, K), which add up to 1 where it is fitted."""
@@ -63,7 +71,7 @@ class FisherVectors(nn.Module):
         return torch.softmax(log_density, dim=2).nan_to_num()  # no weight at all: nobody has it
 
 
-def stretches(frames: Tensor, mask: Tensor, config: FisherConfig) -> Tensor:
+def stretches(frames: Tensor, mask: Tensor, window: int, step: int) -> Tensor:
     """Each frame with its neighbours, side by side. (B, T, F) and (B, T) to (B, T, window F).
 
     A neighbour that is not real is the last real one before it, or the first of all.
@@ -73,8 +81,8 @@ def stretches(frames: Tensor, mask: Tensor, config: FisherConfig) -> Tensor:
     before = torch.where(mask, at, -1).cummax(dim=1).values  # (B, T)
     first = mask.int().argmax(dim=1, keepdim=True)
     nearest = torch.where(before < 0, first, before)
-    reach = config.window // 2
-    offsets = torch.arange(-reach, reach + 1, device=mask.device) * config.step  # (window,)
+    reach = window // 2
+    offsets = torch.arange(-reach, reach + 1, device=mask.device) * step  # (window,)
     around = (at[:, None] + offsets).clamp(0, n_frames - 1)  # (T, window)
     rows = torch.arange(len(frames), device=mask.device)[:, None, None]
     return frames[rows, nearest[:, around]].flatten(2)

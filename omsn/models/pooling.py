@@ -28,6 +28,16 @@ def clip_statistics(frames: Tensor, mask: Tensor) -> Tensor:
     return torch.cat(parts, dim=1) * mask.any(dim=1, keepdim=True)
 
 
+def less_mean(frames: Tensor, mask: Tensor) -> Tensor:
+    """Frames less the mean of each column over the clip's real ones: what a voice or face is like takes no part.
+
+    (B, T, F) and (B, T) to (B, T, F).
+    """
+    real = mask.unsqueeze(2).to(frames.dtype)
+    mean = (frames * real).sum(dim=1, keepdim=True) / real.sum(dim=1, keepdim=True).clamp(min=1)
+    return frames - mean
+
+
 def scale_of(statistics: Tensor) -> Tensor:
     """What brings each statistic of some clips to a deviation of 1; 0 for one that hardly varies. (n, S) to (S,)."""
     deviation = statistics.std(dim=0, correction=0)

@@ -1,6 +1,6 @@
 """What a clip is like as a whole -> logits: a kernel machine that answers beside encoders and fusion (ours).
 
-Each kind of columns of each modality is seen in two views: its statistics, and its Fisher vectors. Every view is
+Each kind of columns of each modality is seen in views: its statistics, and Fisher vectors of stretches. Every view is
 whitened by WCCN (``omsn/models/wccn.py``) and brought to length 1; the views of a modality side by side are compared
 with every clip that was learnt from. Nothing here is learnt by gradient: ``omsn/training/statistics.py`` fits it in
 closed form.
@@ -8,7 +8,8 @@ closed form.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import cycle
 from typing import cast
 
 import torch
@@ -40,8 +41,9 @@ class StatisticsClassifier(nn.Module):
     ) -> None:
         """``n_clips`` is how many clips it is fitted on; 0 for unfitted."""
         super().__init__()
-        self.audio = KnownClips(audio_kinds, n_clips, config.audio, config.components)
-        self.video = KnownClips(video_kinds, n_clips, config.video, config.components)
+        seen, heard = config.modality != "audio", config.modality != "video"
+        self.audio = KnownClips(audio_kinds if heard else (), n_clips, config.audio, config.components)
+        self.video = KnownClips(video_kinds if seen else (), n_clips, config.video, config.components)
         self.coefficients = fixed(torch.zeros(n_clips, n_classes))
         self.offset = fixed(torch.zeros(n_classes))
 
@@ -72,6 +74,8 @@ class KnownClips(nn.Module):
         super().__init__()
         self.kinds = tuple(kinds)
         mixtures = [FisherVectors(columns, fisher) for columns in kinds]
+        for window in fisher.centred_windows:
+            mixtures += [FisherVectors(columns, fisher, window, centred=True) for columns in kinds]
         sizes = [*(N_STATISTICS * columns for columns in kinds), *(one.size for one in mixtures)]
         widths = [min(size, components) for size in sizes]
         self.fisher = nn.ModuleList(mixtures)
@@ -80,12 +84,12 @@ class KnownClips(nn.Module):
 
     @property
     def mixtures(self) -> tuple[FisherVectors, ...]:
-        """Fisher vectors of each kind of columns."""
+        """Fisher vectors of each kind of columns, then centred ones of each, window by window."""
         return tuple(cast("Iterable[FisherVectors]", self.fisher))
 
     @property
     def views(self) -> tuple[WhitenedView, ...]:
-        """Statistics of each kind of columns, then Fisher vectors of each."""
+        """Statistics of each kind of columns, then Fisher vectors as in ``mixtures``."""
         return tuple(cast("Iterable[WhitenedView]", self.whitened))
 
     def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
@@ -94,18 +98,22 @@ class KnownClips(nn.Module):
 
     def described(self, frames: Tensor, mask: Tensor) -> tuple[Tensor, ...]:
         """What each view is of, (B, S) each."""
-        kinds = self.by_kind(frames)
-        vectors = (fisher(kind, mask) for fisher, kind in zip(self.mixtures, kinds, strict=True))
-        return *(clip_statistics(kind, mask) for kind in kinds), *vectors
+        statistics = (clip_statistics(kind, mask) for kind in self.by_kind(frames))
+        return *statistics, *(fisher(kind, mask) for fisher, kind in self.by_mixture(frames))
 
     def by_kind(self, frames: Tensor) -> tuple[Tensor, ...]:
         """The columns of each kind, (B, T, F_k)."""
-        return torch.split(frames, list(self.kinds), dim=2)
+        return torch.split(frames[:, :, : sum(self.kinds)], list(self.kinds), dim=2)
+
+    def by_mixture(self, frames: Tensor) -> Iterator[tuple[FisherVectors, Tensor]]:
+        """Each of the ``mixtures``, and the columns that it is of, (B, T, F_k)."""
+        return zip(self.mixtures, cycle(self.by_kind(frames)), strict=False)
 
     def embed(self, described: Sequence[Tensor], present: Tensor) -> Tensor:
         """All views of clips as rows (B, D) of length 1; 0 where the modality is absent, (B,)."""
         views = [view(of_clips) for view, of_clips in zip(self.views, described, strict=True)]
-        return F.normalize(torch.cat(views, dim=1), dim=1) * present.unsqueeze(1)
+        nothing = torch.zeros(len(present), 0, device=present.device)  # of a modality that is not looked at
+        return F.normalize(torch.cat([nothing, *views], dim=1), dim=1) * present.unsqueeze(1)
 
 
 class WhitenedView(nn.Module):

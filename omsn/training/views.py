@@ -14,7 +14,7 @@ from torch import Tensor
 
 from omsn.config import StatisticsConfig
 from omsn.data.padded import CHUNK
-from omsn.models.fisher import FisherVectors, stretches
+from omsn.models.fisher import FisherVectors
 from omsn.models.pooling import scale_of
 from omsn.models.statistics import KnownClips, WhitenedView
 from omsn.models.wccn import within_class_whitening
@@ -33,7 +33,7 @@ def fit_fisher(module: KnownClips, frames: Tensor, mask: Tensor) -> None:
 
     Left unfitted where there are too few.
     """
-    for fisher, kind in zip(module.mixtures, module.by_kind(frames), strict=True):
+    for fisher, kind in module.by_mixture(frames):
         _fit_mixture(fisher, _stretches_of(fisher, kind, mask))
 
 
@@ -72,7 +72,7 @@ def _stretches_of(fisher: FisherVectors, frames: Tensor, mask: Tensor) -> Floats
     real = mask.nonzero()
     every = -(-len(real) // MAX_POINTS) or 1
     chosen[real[::every, 0], real[::every, 1]] = True
-    parts = [stretches(frames[some], mask[some], fisher.config)[chosen[some]] for some in _in_turn(mask)]
+    parts = [fisher.around(frames[some], mask[some])[chosen[some]] for some in _in_turn(mask)]
     return torch.cat(parts).numpy()
 
 

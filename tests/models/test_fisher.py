@@ -80,13 +80,33 @@ def window_of(frames: Tensor, mask: Tensor, at: int, config: FisherConfig) -> Te
 def test_frames_that_are_not_real_give_way_to_the_last_real_one(config: FisherConfig) -> None:
     frames = torch.randn(2, 12, 5)
     mask = torch.tensor([[False, False, *[True] * 4, False, False, True, True, False, False], [True] * 5 + [False] * 7])
-    said = stretches(frames, mask, config)
+    said = stretches(frames, mask, config.window, config.step)
     assert said.shape == (2, 12, 5 * config.window)
     for row in range(2):
         for at in range(12):
             torch.testing.assert_close(said[row, at], window_of(frames[row], mask[row], at, config))
 
 
+@pytest.mark.parametrize("window", [1, 5])
+def test_centred_they_are_those_of_frames_less_the_mean_of_the_clip(window: int) -> None:
+    frames, mask = torch.randn(3, 12, 5), torch.ones(3, 12, dtype=torch.bool)
+    mask[1, :4], mask[2] = False, False
+    module = FisherVectors(5, CONFIG, window, centred=True)
+    around = module.around(frames, mask)
+    assert around.shape == (3, 12, 5 * window)
+    for row in (0, 1):
+        own = frames[row][mask[row]]
+        expected = stretches(frames[row : row + 1] - own.mean(dim=0), mask[row : row + 1], window, CONFIG.step)
+        torch.testing.assert_close(around[row], expected[0])
+        shifted = module.around(frames + torch.randn(5), mask)
+        torch.testing.assert_close(around[row][mask[row]], shifted[row][mask[row]], atol=1e-5, rtol=1e-4)
+    assert around.isfinite().all()
+
+
 def test_a_window_has_a_middle() -> None:
     with pytest.raises(ConfigError, match=r"FisherConfig\.window: got 4, expected an odd number of frames"):
         FisherConfig(window=4)
+    with pytest.raises(ConfigError, match=r"FisherConfig\.centred_windows: got \[3, 4\], expected odd numbers"):
+        FisherConfig(centred_windows=(3, 4))
+    with pytest.raises(ConfigError, match=r"got \[33\], expected odd numbers of frames from 1 to 31"):
+        FisherConfig(centred_windows=(33,))

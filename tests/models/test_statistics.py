@@ -12,7 +12,8 @@ from tiny_models import NETWORK, SIZES, awake, batch_of, one_of, stirred
 
 from omsn.config import FisherConfig, NetworkConfig, StatisticsConfig
 from omsn.models.network import Network
-from omsn.models.statistics import anova_kernel, gaussian_kernel
+from omsn.models.statistics import StatisticsClassifier, anova_kernel, gaussian_kernel
+from omsn.types import Modality
 
 FISHER = FisherConfig(gaussians=2, dimensions=3, window=3)
 WITH = replace(NETWORK, statistics=StatisticsConfig(enabled=True, components=3, audio=FISHER, video=FISHER))
@@ -56,6 +57,35 @@ def test_every_view_is_as_long_as_every_other() -> None:
     torch.testing.assert_close(lengths[there], torch.full_like(lengths[there], 0.5))
     assert not rows[~there].any()
     assert [tuple(kind.shape[2:]) for kind in module.by_kind(batch.audio)] == [(2,), (3,)]
+
+
+def test_centred_windows_are_views_of_their_own() -> None:
+    config = replace(WITH.statistics, audio=replace(FISHER, centred_windows=(1, 5)))
+    module = StatisticsClassifier((2, 3), (4,), 8, 4, config).audio
+    batch = batch_of()
+    assert [(one.window, one.centred) for one in module.mixtures] == [
+        *[(3, False)] * 2,
+        *[(1, True)] * 2,
+        *[(5, True)] * 2,
+    ]
+    assert [len(one.mean) for one in module.mixtures] == [6, 9, 2, 3, 10, 15]
+    described = module.described(batch.audio, batch.audio_mask)
+    assert [of_clips.shape[1] for of_clips in described] == [len(view.mean) for view in module.views]
+    assert module(batch.audio, batch.audio_mask).shape == (4, 8 * 3)
+
+
+@pytest.mark.parametrize("modality", ["audio", "video"])
+def test_a_modality_that_is_not_looked_at_takes_no_room_and_tells_nothing(modality: Modality) -> None:
+    config = replace(WITH.statistics, modality=modality)
+    machine, batch = StatisticsClassifier((2, 3), (4,), 8, 4, config), batch_of()
+    looked_at, other = (machine.audio, machine.video) if modality == "audio" else (machine.video, machine.audio)
+    assert not sum(weight.numel() for weight in other.parameters())
+    looked_at.known.copy_(torch.nn.functional.normalize(torch.randn(looked_at.known.shape), dim=1))
+    machine.coefficients.copy_(torch.randn(4, 8))
+    said = machine(batch.audio, batch.audio_mask, batch.video, batch.video_mask)
+    own = (batch.audio, batch.audio_mask) if modality == "audio" else (batch.video, batch.video_mask)
+    alike = gaussian_kernel(looked_at(*own), looked_at.known.float())
+    torch.testing.assert_close(said, alike @ machine.coefficients + machine.offset)
 
 
 def test_statistics_answer_beside_the_network() -> None:

@@ -12,7 +12,7 @@ from omsn.config import FisherConfig, StatisticsConfig
 from omsn.models.statistics import KnownClips
 from omsn.training import views
 
-FISHER = FisherConfig(gaussians=2, dimensions=3, window=3)
+FISHER = FisherConfig(gaussians=2, dimensions=3, window=3, centred_windows=(5,))
 CONFIG = StatisticsConfig(components=5, video=FISHER, audio=FISHER)
 
 
@@ -32,7 +32,9 @@ def module_of(n_clips: int = 60) -> KnownClips:
 def test_points_are_white_and_the_mixture_is_that_of_scikit_learn() -> None:
     module, (frames, mask) = module_of(), frames_of()
     views.fit_fisher(module, frames, mask)
-    for mixture, kind in zip(module.mixtures, module.by_kind(frames), strict=True):
+    of = list(module.by_mixture(frames))
+    assert [(mixture.centred, kind.shape[2]) for mixture, kind in of] == [(False, 2), (False, 3), (True, 2), (True, 3)]
+    for mixture, kind in of:
         points = mixture.points(kind, mask)[mask].double().numpy()
         np.testing.assert_allclose(points.mean(axis=0), 0, atol=1e-4)
         np.testing.assert_allclose(np.cov(points.T), np.eye(3), atol=1e-3)
