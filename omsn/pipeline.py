@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 from omsn.config import PipelineConfig, VideoFeatures
@@ -30,14 +31,19 @@ def make_sample(clip: Clip, config: PipelineConfig) -> Sample:
         MediaError: a file that the clip names is missing, damaged, or does not belong with the others.
     """
     video = select_keyframes(video_of(clip, config), config.video.keyframes)
-    return Sample(clip.clip, audio_of(clip, config), video)
+    copies = tuple(audio_of(clip, config, speed) for speed in config.audio.speeds)
+    return Sample(clip.clip, audio_of(clip, config), video, copies)
 
 
-def audio_of(clip: Clip, config: PipelineConfig) -> Stream:
-    """Sound -> noise gate -> speech -> frame features; absent where the clip has no sound."""
+def audio_of(clip: Clip, config: PipelineConfig, speed: float = 1.0) -> Stream:
+    """Sound -> noise gate -> speech -> frame features; absent where the clip has no sound.
+
+    At another speed, pitch and formants move with it, as if the samples were played at another rate.
+    """
     if not _has_sound(clip):
         return Stream.absent(audio_columns(config.audio))
-    sound = read_sound(clip.audio, config.audio.rate_hz, clip.start_s, clip.end_s)
+    sound = read_sound(clip.audio, round(config.audio.rate_hz / speed), clip.start_s, clip.end_s)
+    sound = replace(sound, rate_hz=config.audio.rate_hz)
     return audio_stream(clean_sound(sound, config), config.audio)
 
 

@@ -159,16 +159,24 @@ class Stream:
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """What a network may know of a clip: features of the sound and of the face. No label inside."""
+    """What a network may know of a clip: features of the sound and of the face. No label inside.
+
+    Attributes:
+        clip: its name.
+        audio: of the sound.
+        video: of the face.
+        copies: of the sound at other speeds, to learn from.
+    """
 
     clip: str
     audio: Stream
     video: Stream
+    copies: tuple[Stream, ...] = ()
 
     def only(self, modality: Modality) -> Sample:
         """The sample without the modality that is not named; itself for ``both``."""
         if modality == "audio":
-            return Sample(self.clip, self.audio, Stream.absent(self.video.columns))
+            return Sample(self.clip, self.audio, Stream.absent(self.video.columns), self.copies)
         if modality == "video":
             return Sample(self.clip, Stream.absent(self.audio.columns), self.video)
         return self

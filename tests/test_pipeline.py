@@ -9,6 +9,7 @@ import av
 import numpy as np
 import pytest
 import soundfile
+import soxr
 from made_media import grey_levels, shifted, tone, write_media
 
 from omsn.config import AudioFeatures, Faces, NoiseGate, PipelineConfig, Speech, VideoFeatures
@@ -22,7 +23,7 @@ from omsn.pipeline import MAX_DRIFT_S, audio_of, face_of, make_sample, video_of
 from omsn.preprocess.face_net import MODEL_FOLDER
 from omsn.preprocess.noise_gate import gate_noise
 from omsn.preprocess.speech import trim_silence
-from omsn.types import Clip, Sample, Stream
+from omsn.types import Clip, Sample, Sound, Stream
 
 RATE_HZ = 16000
 CONFIG = PipelineConfig()
@@ -135,6 +136,28 @@ def test_the_sound_is_brought_to_the_rate_of_the_settings(tmp_path: Path) -> Non
     stream = audio_of(Clip("a", "", "", audio=write_sound(tmp_path / "a.wav")), config)
     assert stream.columns == audio_columns(config.audio)
     assert stream.times_s[-1] == pytest.approx(1.0, abs=0.02)
+
+
+def test_at_another_speed_a_sound_is_shorter_and_higher(tmp_path: Path) -> None:
+    config = replace(CONFIG, audio=AudioFeatures(speeds=(0.8, 1.25)))
+    clip = Clip("a", "", "", audio=write_sound(tmp_path / "a.wav", silence_s=0.5))
+    sample = make_sample(clip, config)
+    assert same(sample.audio, make_sample(clip, CONFIG).audio)
+    assert [copy.columns for copy in sample.copies] == [sample.audio.columns] * 2
+    f0, voicing = (sample.audio.columns.index(name) for name in ("f0_log2", "voicing"))
+    octaves = float(np.median(sample.audio.values[sample.audio.values[:, voicing] > 0.5, f0]))
+    for speed, copy in zip((0.8, 1.25), sample.copies, strict=True):
+        voiced = copy.values[copy.values[:, voicing] > 0.5]
+        assert np.median(voiced[:, f0]) - octaves == pytest.approx(np.log2(speed), abs=0.02)
+        assert len(copy) == pytest.approx(60 / speed, abs=3)  # a second of voice, the margins around it stay
+    resampled = soxr.resample(soundfile.read(clip.audio, dtype="float32")[0], RATE_HZ, RATE_HZ / 1.25)
+    by_hand = audio_stream(trim_silence(Sound(resampled, RATE_HZ), config.speech), config.audio)
+    np.testing.assert_allclose(sample.copies[1].values, by_hand.values, atol=1e-3)
+
+
+def test_a_clip_without_sound_has_none_at_any_speed() -> None:
+    sample = make_sample(Clip("a", "", ""), replace(CONFIG, audio=AudioFeatures(speeds=(0.9,))))
+    assert [copy.present for copy in sample.copies] == [False]
 
 
 def test_keyframes_are_some_of_the_frames(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal
 
@@ -56,11 +56,18 @@ class AudioFeatures(Checked):
     """Lowest fundamental frequency that YIN looks for."""
     pitch_high_hz: float = bounded(600.0, 200.0, 2000.0)
     """Highest fundamental frequency that YIN looks for."""
+    speeds: tuple[float, ...] = ()
+    """Sound is described once more at each of these speeds, as of other people, to learn from (Ko et al. 2015)."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.n_mfcc > self.n_mels:
             raise ConfigError(f"AudioFeatures.n_mfcc: got {self.n_mfcc}, expected at most n_mels = {self.n_mels}")
+        if len({1.0, *self.speeds}) <= len(self.speeds) or not all(0.5 <= speed <= 2 for speed in self.speeds):
+            raise ConfigError(
+                f"AudioFeatures.speeds: got {list(self.speeds)}, expected different speeds from 0.5 to 2 other than 1, "
+                "such as [0.92, 1.08]"
+            )
 
 
 @dataclass(frozen=True)
@@ -113,3 +120,8 @@ class PipelineConfig:
     audio: AudioFeatures = AudioFeatures()
     video: VideoFeatures = VideoFeatures()
     faces: Faces = Faces()
+
+    @property
+    def of_a_file(self) -> PipelineConfig:
+        """The settings without those of what is learnt from alone: equal ones describe a file alike."""
+        return replace(self, audio=replace(self.audio, speeds=()))

@@ -8,6 +8,7 @@ import os
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,12 +56,17 @@ def write_entry(path: Path, sample: Sample) -> None:
     Raises:
         OSError: the disk is full or the folder cannot be written to.
     """
+    streams = {"audio": sample.audio, "video": sample.video}
     tensors = {
         f"{name}.{part}": np.ascontiguousarray(getattr(stream, part))
-        for name, stream in (("audio", sample.audio), ("video", sample.video))
+        for name, stream in (streams | dict(zip(_copy_names(len(sample.copies)), sample.copies, strict=True))).items()
         for part in ("values", "mask", "times_s")
     }
-    names = {"clip": sample.clip, "columns": {"audio": sample.audio.columns, "video": sample.video.columns}}
+    names: dict[str, Any] = {
+        "clip": sample.clip,
+        "columns": {name: stream.columns for name, stream in streams.items()},
+        "copies": len(sample.copies),
+    }
     header = names | {"sha256": _digest(names, tensors)}
     replace_file(path, save(tensors, metadata={_HEADER: json.dumps(header, sort_keys=True)}))
 
@@ -78,9 +84,15 @@ def read_entry(path: Path) -> Sample:
         if header.pop("sha256") != _digest(header, tensors):
             raise CacheError(f"{path}: checksum differs; the entry was altered. Run omsn prepare again to rebuild it")
         audio, video = (_stream(tensors, name, header["columns"][name]) for name in ("audio", "video"))
-        return Sample(header["clip"], audio, video)
+        copies = (_stream(tensors, name, header["columns"]["audio"]) for name in _copy_names(header.get("copies", 0)))
+        return Sample(header["clip"], audio, video, tuple(copies))
     except (OSError, SafetensorError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise CacheError(f"{path}: damaged cache entry ({error}). Run omsn prepare again to rebuild it") from error
+
+
+def _copy_names(n_copies: int) -> tuple[str, ...]:
+    """What the sound at other speeds is called, in order."""
+    return tuple(f"audio_copy_{number}" for number in range(n_copies))
 
 
 def _stream(tensors: Mapping[str, NDArray[np.generic]], name: str, columns: list[str]) -> Stream:

@@ -67,11 +67,12 @@ def fit_statistics(network: Network, train: PaddedSet) -> None:
 
     Args:
         network: trained.
-        train: what it learnt from, as it learnt from it.
+        train: what it learnt from, as it learnt from it; copies at another speed are passed over.
     """
     if network.statistics is None:
         return
-    rows = torch.linspace(0, len(train) - 1, min(len(train), MAX_CLIPS)).round().long()
+    n_clips = len(train) - train.n_copies
+    rows = torch.linspace(0, n_clips - 1, min(n_clips, MAX_CLIPS)).round().long()
     machine = _unfitted(network, len(rows))
     clips = _seen_by(machine, train, rows)
     if not _fit(machine, clips, network.config.statistics):

@@ -1,3 +1,4 @@
+import json
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -6,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from safetensors import safe_open
 from safetensors.numpy import save
 
 from omsn.config import AudioFeatures, PipelineConfig, VideoFeatures
@@ -57,6 +59,25 @@ def test_a_sample_comes_back(entry: Path) -> None:
     assert sample.clip == expected.clip
     assert same(sample.audio, expected.audio)
     assert same(sample.video, expected.video)
+
+
+def test_the_sound_at_other_speeds_comes_back_in_order(tmp_path: Path) -> None:
+    copies = tuple(make_stream(n_frames, "abcdef", n_frames) for n_frames in range(5, 17))
+    write_entry(tmp_path / "a", replace(make_sample(), copies=copies))
+    sample = read_entry(tmp_path / "a")
+    assert all(same(one, other) for one, other in zip(sample.copies, copies, strict=True))
+    assert same(sample.audio, make_sample().audio)
+
+
+def test_an_entry_that_says_nothing_of_copies_has_none(entry: Path) -> None:
+    with safe_open(entry, framework="numpy") as file:
+        header = json.loads(file.metadata()["omsn"])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+    assert header.pop("copies") == 0
+    del header["sha256"]
+    header["sha256"] = cache._digest(header, tensors)
+    entry.write_bytes(save(tensors, metadata={"omsn": json.dumps(header)}))
+    assert read_entry(entry).copies == ()
 
 
 def test_the_same_sample_gives_the_same_bytes(entry: Path, tmp_path: Path) -> None:

@@ -125,10 +125,13 @@ def test_columns_that_are_missing_are_named(meaning: Meaning, told: str) -> None
         start_from(fresh(meaning), trained(), meaning)
 
 
-def test_hog_may_come_to_the_features_and_nothing_else() -> None:
+def test_hog_and_other_speeds_may_come_to_the_features_and_nothing_else() -> None:
     usual = PipelineConfig()
     check_pipeline(usual, usual, "cache")
     check_pipeline(usual, replace(usual, video=VideoFeatures(hog=True)), "cache")
+    faster = replace(usual, audio=AudioFeatures(speeds=(1.1,)))
+    check_pipeline(usual, faster, "cache")
+    check_pipeline(faster, usual, "cache")
     other = replace(usual, audio=AudioFeatures(hop_s=0.01), video=VideoFeatures(hog=True))
     with pytest.raises(
         CheckpointError, match=r"cache: prepared with .* in the checkpoint, audio\.hop_s is 0\.02, not 0"

@@ -80,6 +80,13 @@ def test_it_is_kernel_ridge_regression_at_the_temperature_of_other_speakers() ->
     assert (asked(machine, train).argmax(dim=1) == train.targets).float().mean() > 0.9
 
 
+def test_copies_at_another_speed_are_passed_over() -> None:
+    train = part()
+    longer = replace(part((*MANY, *MANY[::-1])), n_copies=len(MANY))
+    for own, other in zip(fitted(train).parameters(), fitted(longer).parameters(), strict=True):
+        torch.testing.assert_close(own, other)
+
+
 def by_others(machine: StatisticsClassifier, train: PaddedSet, out: Tensor) -> Tensor:
     """Scores of some clips by the regression of scikit-learn on the views of the others."""
     whole, own = train.whole, train.speakers

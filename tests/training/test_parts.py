@@ -9,7 +9,7 @@ import torch
 from tiny_corpus import AUDIO, LABELS, TRAINING, VIDEO, features, labelled, samples, stream
 from torch import Tensor
 
-from omsn.config import TrainingConfig
+from omsn.config import Normalisation, TrainingConfig
 from omsn.data.dataset import FeatureSet
 from omsn.data.padded import PaddedSet
 from omsn.data.splits import Fold
@@ -17,7 +17,7 @@ from omsn.errors import InputError
 from omsn.features.normalise import LIMIT, SampleStatistics
 from omsn.models.batch import Batch
 from omsn.training.parts import make_parts, normalised, targets_of
-from omsn.types import LabelledSample, Sample
+from omsn.types import LabelledSample, Sample, Stream
 
 ENROLLED = replace(TRAINING, normalisation="enrolled")
 MADE = samples(("1", "22", "333"))
@@ -178,6 +178,46 @@ def test_what_tells_who_somebody_is_counts_only_where_speakers_are_enrolled() ->
     assert not plain.video[..., 0].any()
     assert plain.video[..., 1].any()
     assert enrolled.video[..., 0].any()
+
+
+def quicker(made: Sequence[LabelledSample]) -> tuple[LabelledSample, ...]:
+    """The corpus with the sound of each clip at two other speeds."""
+
+    def at(one: LabelledSample, shift: float) -> Stream:
+        sound = one.sample.audio
+        return replace(sound, values=(sound.values + shift) * sound.mask[:, None])
+
+    return tuple(replace(one, sample=replace(one.sample, copies=(at(one, 5), at(one, -7)))) for one in made)
+
+
+@pytest.mark.parametrize("normalisation", ["none", "enrolled"])
+def test_copies_stand_behind_the_training_part_as_of_other_people(normalisation: Normalisation) -> None:
+    settings = replace(TRAINING, normalisation=normalisation)
+    parts, usual = (make_parts(features(made), FOLD, settings) for made in (quicker(MADE), MADE))
+    train = parts.train
+    assert same(parts.validation, usual.validation)
+    assert same(parts.test, usual.test)
+    copied = [row for row in FOLD.train if MADE[row].sample.audio.present]
+    assert len(copied) == 6  # the third repetition has no sound
+    assert train.n_copies == len(train) - 9 == 12
+    assert train.names == tuple(MADE[row].clip.clip for row in (*FOLD.train, *copied, *copied))
+    assert train.targets.tolist() == [int(usual.train.targets[row]) for row in (*FOLD.train, *copied, *copied)]
+    torch.testing.assert_close(train.batch(torch.arange(9)).audio, usual.train.batch(torch.arange(9)).audio)
+    assert train.speakers is not None
+    assert train.speakers.own.tolist() == [0] * 9 + [1] * 6 + [2] * 6
+    std = torch.from_numpy(parts.statistics.audio.std)
+    means = [
+        train.whole.audio[rows][train.whole.audio_mask[rows]].mean(dim=0) for rows in torch.arange(21).split([9, 6, 6])
+    ]
+    if normalisation == "none":  # by the clips as they are
+        torch.testing.assert_close(means[1] - means[0], 5 / std, rtol=0.3, atol=0.1)
+    else:  # each by its own
+        assert all(float(mean.abs().max()) < 0.05 for mean in means)
+
+
+def test_the_face_alone_has_no_copies() -> None:
+    parts = make_parts(features(quicker(MADE)), FOLD, replace(TRAINING, modality="video"))
+    assert (len(parts.train), parts.train.n_copies) == (9, 0)
 
 
 def test_speakers_are_known_to_the_training_part_alone() -> None:
