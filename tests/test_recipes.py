@@ -1,5 +1,6 @@
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,21 @@ def test_every_recipe_gives_settings_that_come_back_from_json(name: str) -> None
 
 def test_no_values_give_the_defaults() -> None:
     assert from_dict(Config, {}) == Config()
+
+
+def test_a_section_that_is_partly_given_keeps_the_rest_of_the_settings_own_default() -> None:
+    default = Config().network.statistics
+    assert default.audio.step != type(default.audio)().step  # what the section's class would have by itself
+
+    changed = from_dict(Config, {"network": {"statistics": {"audio": {"gaussians": 5}}}}).network.statistics
+
+    assert changed == replace(default, audio=replace(default.audio, gaussians=5))
+
+
+def test_sound_alone_sees_stretches_whose_frames_lie_80_ms_apart() -> None:
+    """As they were measured (docs/decisions.md, 2026-11-30)."""
+    config = load_config("audio")
+    assert config.network.statistics.audio.step * config.pipeline.audio.frames_per_row == 4  # frames of 20 ms
 
 
 def test_settings_stand_on_top_of_the_recipe_in_order() -> None:

@@ -51,7 +51,7 @@ def with_settings(config: Config, settings: Sequence[str]) -> Config:
 
 
 def from_dict(kind: type[T], values: Mapping[str, Any]) -> T:
-    """A settings dataclass from plain values, as JSON or TOML hold them.
+    """A settings dataclass from plain values, as JSON or TOML hold them; what they leave out is as in ``kind()``.
 
     Raises:
         ConfigError: unknown names, wrong types, values out of range; all are listed.
@@ -60,7 +60,7 @@ def from_dict(kind: type[T], values: Mapping[str, Any]) -> T:
 
     problems = _unknown(kind, values, "")
     try:
-        config = TypeAdapter(kind).validate_python(dict(values))
+        config = TypeAdapter(kind).validate_python(_laid_over(asdict(kind()), values))  # type: ignore[call-overload]
     except ValidationError as error:
         problems += [problem for item in error.errors() if (problem := _problem(item))]
     if problems:
@@ -108,6 +108,18 @@ def differing_settings(run: Mapping[str, Any], wanted: Mapping[str, Any]) -> lis
 def to_json(config: object) -> str:
     """A settings dataclass as JSON with sorted names: equal settings give equal text."""
     return json.dumps(to_dict(config), sort_keys=True)
+
+
+def _laid_over(defaults: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Defaults with values in their place, section by section.
+
+    A section's defaults are those of the setting that holds it: two settings of one kind may have different ones.
+    """
+    laid = {**defaults, **values}
+    for name, default in defaults.items():
+        if isinstance(default, Mapping) and isinstance(own := laid[name], Mapping):
+            laid[name] = _laid_over(default, own)
+    return laid
 
 
 def _read_recipe(recipe: str) -> dict[str, Any]:
