@@ -91,21 +91,21 @@ def run_trial(features: FeatureSet, folds: Sequence[Fold], config: Config, seed:
         )
     torch.set_num_threads(1)
     start = time.perf_counter()
-    said = [_train(features, fold, config, seed) for fold in folds]
-    by_itself, parts = join([answers for answers, _ in said]), zip(folds, (answers for answers, _ in said), strict=True)
-    answers = answered_together(parts, wccn_of(folds, features, config), features, config)
-    heads = [torch.cat([getattr(logits, name) for _, logits in said]) for name in ("audio", "video")]
+    said, logits, parameters = zip(*(_train(features, fold, config, seed) for fold in folds), strict=True)
+    by_itself = join(said)
+    answers = answered_together(zip(folds, said, strict=True), wccn_of(folds, features, config), features, config)
+    heads = [torch.cat([getattr(one, name) for one in logits]) for name in ("audio", "video")]
     return {
         "train_clips": str(sum(len(fold.train) for fold in folds)),
         "scored_clips": str(len(answers)),
         **scores(answers, by_itself, *heads),
-        "parameters": str(count_parameters([build_network(config, features, seed)])),
+        "parameters": str(max(parameters)),
         "minutes": f"{(time.perf_counter() - start) / 60:.1f}",
     }
 
 
-def _train(features: FeatureSet, fold: Fold, config: Config, seed: int) -> tuple[OutOfFold, Logits]:
-    """What a network says of each of the clips that score it by itself, and its heads beside it."""
+def _train(features: FeatureSet, fold: Fold, config: Config, seed: int) -> tuple[OutOfFold, Logits, int]:
+    """What a network says of each of the clips that score it by itself, its heads beside it, and its parameters."""
     parts, network = make_parts(features, fold, config.training), build_network(config, features, seed)
     fit(network, parts.train, None, config.training, seed=seed)
     network.eval()
@@ -113,7 +113,7 @@ def _train(features: FeatureSet, fold: Fold, config: Config, seed: int) -> tuple
     with torch.no_grad():
         logits = network.logits(parts.test.whole)
     said = probabilities_of(logits.fused.double(), config.training.loss)
-    return out_of_fold(features, fold, seed, said.numpy()), logits
+    return out_of_fold(features, fold, seed, said.numpy()), logits, count_parameters([network])
 
 
 def scores(answers: OutOfFold, by_itself: OutOfFold, audio: Tensor, video: Tensor) -> Mapping[str, str]:

@@ -29,7 +29,7 @@ class PaddedSet:
         names: n clip names, for messages.
         mirror: what the face's columns become when the face is mirrored; None where that is not known.
         speakers: who speaks in each clip; None where that is not known of all.
-        n_copies: how many clips, the last ones, are others at another speed.
+        originals: (n,) the row of the clip that each is, or is a copy of at another speed; None where none is a copy.
     """
 
     whole: Batch
@@ -37,7 +37,7 @@ class PaddedSet:
     names: tuple[str, ...]
     mirror: Mirror | None = None
     speakers: Speakers | None = None
-    n_copies: int = 0
+    originals: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.targets)

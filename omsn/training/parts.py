@@ -6,6 +6,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import torch
+
 from omsn.config import TrainingConfig
 from omsn.data.dataset import FeatureSet
 from omsn.data.padded import PaddedSet, pad
@@ -56,22 +58,28 @@ def make_parts(features: FeatureSet, fold: Fold, config: TrainingConfig) -> Part
 
     learned = features.at(fold.train)
     copies = () if config.modality == "video" else copies_of(learned)
-    everything = (*learned, *copies)
+    everything = (*learned, *(copy for _, copy in copies))
     train = part(everything, people_of(everything) if all(item.clip.speaker for item in learned) else None)
+    if copies:
+        train = replace(train, originals=torch.tensor([*range(len(learned)), *(row for row, _ in copies)]))
     validation = part(features.at(fold.validation)) if fold.validation else None
     test = part(features.at(fold.test)) if fold.test else None
-    return Parts(replace(train, n_copies=len(copies)), validation, test, statistics)
+    return Parts(train, validation, test, statistics)
 
 
-def copies_of(labelled: Sequence[LabelledSample]) -> tuple[LabelledSample, ...]:
-    """The clips at other speeds, all of one speed after the other; whose sound is slower or faster is somebody else."""
+def copies_of(labelled: Sequence[LabelledSample]) -> tuple[tuple[int, LabelledSample], ...]:
+    """The clips at other speeds, all of one speed after the other, each behind the row of the clip that it is of.
+
+    Whose sound is slower or faster is somebody else.
+    """
     copies = []
     for number in range(max((len(item.sample.copies) for item in labelled), default=0)):
-        for item in labelled:
+        for row, item in enumerate(labelled):
             clip, sample = item.clip, item.sample
             if sample.copies[number:] and (sound := sample.copies[number]).present:
                 speaker = clip.speaker and f"{clip.speaker} at speed {number + 1}"
-                copies.append(LabelledSample(replace(sample, audio=sound, copies=()), replace(clip, speaker=speaker)))
+                copy = LabelledSample(replace(sample, audio=sound, copies=()), replace(clip, speaker=speaker))
+                copies.append((row, copy))
     return tuple(copies)
 
 

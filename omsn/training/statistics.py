@@ -18,8 +18,8 @@ from omsn.models.wccn import rows_of
 from omsn.training.calibration import fit_temperature
 from omsn.training.views import described, fit_fisher, fit_known
 
-MAX_CLIPS = 3000
-"""Clips learnt from at most, evenly spaced: time grows with the cube of their number."""
+MAX_CLIPS = 4000
+"""Clips and copies learnt from at most, evenly spaced: time grows with the cube of their number."""
 SHARPNESS = 10.0
 """Scores are multiplied by this before a temperature is looked for."""
 PARTS = 5
@@ -63,23 +63,23 @@ def fit_statistics(network: Network, train: PaddedSet) -> None:
     Each view is whitened with a class for each emotion of each speaker, or each emotion where speakers are unknown. The
     temperature of the scores is the one under which clips are likeliest by machines that learnt from others: from other
     speakers, or, where there is no second one or the network answers for speakers that it knows, from other clips. All
-    share the Gaussian mixtures, which know no emotions.
+    share the Gaussian mixtures, which know no emotions. A copy at another speed is always left out with its clip.
 
     Args:
         network: trained.
-        train: what it learnt from, as it learnt from it; copies at another speed are passed over.
+        train: what it learnt from, as it learnt from it.
     """
     if network.statistics is None:
         return
-    n_clips = len(train) - train.n_copies
-    rows = torch.linspace(0, n_clips - 1, min(n_clips, MAX_CLIPS)).round().long()
+    rows = torch.linspace(0, len(train) - 1, min(len(train), MAX_CLIPS)).round().long()
     machine = _unfitted(network, len(rows))
     clips = _seen_by(machine, train, rows)
     if not _fit(machine, clips, network.config.statistics):
         logger.warning("statistics of %d clips tell nothing: the encoders answer alone", len(rows))
         return
-    own = None if train.speakers is None or network.speakers is not None else train.speakers.own[rows]
-    unheard = _unheard(network, clips, _parts(clips.targets, own))
+    originals = torch.arange(len(train)) if train.originals is None else train.originals
+    own = None if train.speakers is None or network.speakers is not None else train.speakers.own[originals]
+    unheard = _unheard(network, clips, _parts(train.targets, own)[originals[rows]])
     probabilities = torch.softmax(SHARPNESS * unheard.double(), dim=1).numpy()
     sharpness = SHARPNESS / fit_temperature(probabilities, clips.targets.numpy())
     machine.coefficients.mul_(sharpness)

@@ -69,6 +69,16 @@ def test_folds_are_scored_together() -> None:
         assert float(both[name]) == pytest.approx((float(first[name]) + float(second[name])) / 2, abs=1.5e-4)
 
 
+def test_what_is_fitted_in_closed_form_counts_among_the_parameters() -> None:
+    corpus = features(samples(SPEAKERS))
+    fold = trials.nested_fold(corpus, "actors-4", 1, seed=0)
+    counts = [
+        int(trials.run_trial(corpus, [fold], load_config("default", [*SMALL, *more]), seed=0)["parameters"])
+        for more in ([], ["network.statistics.enabled=true"])
+    ]
+    assert counts[1] - counts[0] > len(fold.train) * len(corpus.labels)  # a coefficient for each known clip and emotion
+
+
 @pytest.mark.parametrize("setting", ["training.keep=best", "training.patience=3"])
 def test_nobody_chooses_in_a_trial(setting: str) -> None:
     config = load_config("default", [*SMALL, setting, "training.validation_share=0.2"])

@@ -80,11 +80,25 @@ def test_it_is_kernel_ridge_regression_at_the_temperature_of_other_speakers() ->
     assert (asked(machine, train).argmax(dim=1) == train.targets).float().mean() > 0.9
 
 
-def test_copies_at_another_speed_are_passed_over() -> None:
-    train = part()
-    longer = replace(part((*MANY, *MANY[::-1])), n_copies=len(MANY))
-    for own, other in zip(fitted(train).parameters(), fitted(longer).parameters(), strict=True):
-        torch.testing.assert_close(own, other)
+@pytest.mark.parametrize("known", [True, False], ids=["speakers", "nobody knows who speaks"])
+def test_copies_at_another_speed_are_learnt_from_and_left_out_with_their_clips(
+    known: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = list[Tensor]()
+    unheard = statistics._unheard
+
+    def spied(net: Network, clips: statistics._Clips, out: Tensor) -> Tensor:
+        parts.append(out)
+        return unheard(net, clips, out)
+
+    monkeypatch.setattr(statistics, "_unheard", spied)
+    n, others = len(MANY), [replace(one, clip=replace(one.clip, speaker="1 slower")) for one in MANY[::-1]]
+    originals = torch.tensor([*range(n), *reversed(range(n))])
+    machine = fitted(replace(part((*MANY, *others), known), originals=originals))
+    assert len(machine.audio.known) == 2 * n
+    (out,) = parts
+    assert torch.equal(out[:n], out[n:].flip(0))
+    assert len(out.unique()) > 1  # type: ignore[no-untyped-call]
 
 
 def by_others(machine: StatisticsClassifier, train: PaddedSet, out: Tensor) -> Tensor:

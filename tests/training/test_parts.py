@@ -199,7 +199,10 @@ def test_copies_stand_behind_the_training_part_as_of_other_people(normalisation:
     assert same(parts.test, usual.test)
     copied = [row for row in FOLD.train if MADE[row].sample.audio.present]
     assert len(copied) == 6  # the third repetition has no sound
-    assert train.n_copies == len(train) - 9 == 12
+    assert len(train) == 9 + 12
+    assert train.originals is not None
+    assert [FOLD.train[row] for row in train.originals.tolist()] == [*FOLD.train, *copied, *copied]
+    assert usual.train.originals is None
     assert train.names == tuple(MADE[row].clip.clip for row in (*FOLD.train, *copied, *copied))
     assert train.targets.tolist() == [int(usual.train.targets[row]) for row in (*FOLD.train, *copied, *copied)]
     torch.testing.assert_close(train.batch(torch.arange(9)).audio, usual.train.batch(torch.arange(9)).audio)
@@ -218,7 +221,7 @@ def test_copies_stand_behind_the_training_part_as_of_other_people(normalisation:
 
 def test_the_face_alone_has_no_copies() -> None:
     parts = make_parts(features(quicker(MADE)), FOLD, replace(TRAINING, modality="video"))
-    assert (len(parts.train), parts.train.n_copies) == (9, 0)
+    assert (len(parts.train), parts.train.originals) == (9, None)
 
 
 def test_speakers_are_known_to_the_training_part_alone() -> None:
