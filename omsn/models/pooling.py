@@ -19,8 +19,8 @@ def clip_statistics(frames: Tensor, mask: Tensor) -> Tensor:
     """
     real = mask.unsqueeze(2).to(frames.dtype)  # (B, T, 1)
     count = real.sum(dim=1).clamp(min=1)  # (B, 1)
-    mean = (frames * real).sum(dim=1) / count
-    deviation = (((frames - mean.unsqueeze(1)) ** 2 * real).sum(dim=1) / count).sqrt()
+    mean = _means(frames, real)
+    deviation = _means((frames - mean.unsqueeze(1)) ** 2, real).sqrt()
     pairs = real[:, 1:] * real[:, :-1]
     step = (frames.diff(dim=1).abs() * pairs).sum(dim=1) / pairs.sum(dim=1).clamp(min=1)
     ordered = frames.masked_fill(~mask.unsqueeze(2), torch.inf).sort(dim=1).values
@@ -33,9 +33,7 @@ def less_mean(frames: Tensor, mask: Tensor) -> Tensor:
 
     (B, T, F) and (B, T) to (B, T, F).
     """
-    real = mask.unsqueeze(2).to(frames.dtype)
-    mean = (frames * real).sum(dim=1, keepdim=True) / real.sum(dim=1, keepdim=True).clamp(min=1)
-    return frames - mean
+    return frames - _means(frames, mask.unsqueeze(2).to(frames.dtype)).unsqueeze(1)
 
 
 def scale_of(statistics: Tensor) -> Tensor:
@@ -47,6 +45,11 @@ def scale_of(statistics: Tensor) -> Tensor:
 def fixed(values: Tensor) -> nn.Parameter:
     """Numbers that no gradient changes; parameters all the same, for they are fitted."""
     return nn.Parameter(values, requires_grad=False)
+
+
+def _means(values: Tensor, real: Tensor) -> Tensor:
+    """Of each column over the real frames; 0 where there is none. (B, T, F) and (B, T, 1), 1 or 0, to (B, F)."""
+    return (values * real).sum(dim=1) / real.sum(dim=1).clamp(min=1)
 
 
 def _quantile(ordered: Tensor, count: Tensor, share: float) -> Tensor:
