@@ -25,12 +25,14 @@ from omsn.data.dataset import load_features
 from omsn.errors import InputError
 from omsn.files import replace_file
 from omsn.models.losses import together
+from omsn.models.network import count_parameters
 from omsn.recipes import from_dict
 from omsn.report.run import BY_ITSELF_FILE, METRICS_FILE, PREDICTIONS_FILE, RunMetrics, read_metrics
 from omsn.report.tables import with_interval
 from omsn.training.neighbours import answered_together, wccn_of
 from omsn.training.out_of_fold import OutOfFold, read_predictions, write_predictions
 from omsn.training.plan import Plan, plan_rounds
+from omsn.training.rounds import build_network
 from omsn.training.run_folder import digest_of
 from omsn.training.summary import BY_ITSELF, beside, summarise
 from omsn.training.temperature import calibrate
@@ -69,10 +71,9 @@ def ensemble(run: Path) -> Path:
     answers = _with_neighbours(by_itself, metrics, run) if neighbours else by_itself
     content = json.loads((run / METRICS_FILE).read_text(encoding="utf-8"))
     content.pop("against", None)  # the difference of the single networks
-    n_seeds = len(metrics.seeds)
     content |= {
-        "members": n_seeds * metrics.members,
-        "parameters": None if metrics.parameters is None else n_seeds * metrics.parameters,
+        "members": len(metrics.seeds) * metrics.members,
+        "parameters": None if metrics.parameters is None else metrics.parameters + _more_parameters(metrics),
         "scores": summarise(answers, answers.labels),
         "by_itself": beside(BY_ITSELF, answers, by_itself) if neighbours else None,
         "calibrated": calibrate(answers) if metrics.protocol.speaker_independent else None,
@@ -85,6 +86,18 @@ def ensemble(run: Path) -> Path:
         write_predictions(by_itself, made / BY_ITSELF_FILE)
     replace_file(made / METRICS_FILE, (json.dumps(content, indent=1) + "\n").encode())
     return made
+
+
+def _more_parameters(metrics: RunMetrics) -> int:
+    """What the networks of all seeds but the first add: what was fitted in closed form, they share."""
+    config = from_dict(Config, dict(metrics.config))
+    learnt = metrics.parameters or 0
+    if config.network.statistics.enabled or config.network.known_speakers:
+        statistics = replace(config.network.statistics, enabled=False)
+        network = replace(config.network, statistics=statistics, known_speakers=False)
+        features = load_features(Path(metrics.data.cache))
+        learnt = metrics.members * count_parameters([build_network(replace(config, network=network), features, 0)])
+    return (len(metrics.seeds) - 1) * learnt
 
 
 def _with_neighbours(predictions: OutOfFold, metrics: RunMetrics, run: Path) -> OutOfFold:

@@ -10,6 +10,7 @@ from omsn.config import (
     EncoderConfig,
     FusionConfig,
     NetworkConfig,
+    PipelineConfig,
     TrainingConfig,
     VideoFeatures,
     check_ranges,
@@ -146,6 +147,15 @@ def test_a_fusion_that_would_learn_nothing_is_refused(kind: Literal["mpdrf", "co
     with pytest.raises(ConfigError, match=rf"joint: got 0, but network\.fusion\.kind = {kind} would learn nothing"):
         Config(network=NetworkConfig(fusion=FusionConfig(kind=kind)), training=alone)
     assert Config(network=NetworkConfig(fusion=FusionConfig(kind="late")), training=alone)
+
+
+def test_known_speakers_are_not_heard_at_other_speeds() -> None:
+    heard = PipelineConfig(audio=AudioFeatures(speeds=(0.9,)))
+    with pytest.raises(
+        ConfigError, match=r"known_speakers: got true with pipeline\.audio\.speeds = \[0\.9\], whose copies"
+    ):
+        Config(pipeline=heard, network=NetworkConfig(known_speakers=True))
+    assert Config(pipeline=heard).pipeline.audio.speeds == (0.9,)
 
 
 def test_known_speakers_are_not_enrolled_too() -> None:

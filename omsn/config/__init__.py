@@ -75,11 +75,15 @@ class Config:
                 f"TrainingConfig.joint: got 0, but network.fusion.kind = {self.network.fusion.kind} would learn "
                 "nothing; expected late fusion with it, or more"
             )
-
         if self.network.known_speakers and self.training.normalisation == "enrolled":
             raise ConfigError(
                 "NetworkConfig.known_speakers: got true with training.normalisation = enrolled, "
                 "which standardises each speaker already; choose one of the two"
+            )
+        if self.network.known_speakers and (speeds := self.pipeline.audio.speeds):
+            raise ConfigError(
+                f"NetworkConfig.known_speakers: got true with pipeline.audio.speeds = {list(speeds)}, "
+                "whose copies would be known as further speakers; choose one of the two"
             )
         if self.network.statistics.enabled and self.training.loss != "cross_entropy":
             raise ConfigError(

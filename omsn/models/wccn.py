@@ -38,7 +38,7 @@ def within_class_whitening(
     n_components = min(components, len(values) - len(groups), values.shape[1])
     if n_components < 1 or not values.any():
         return None
-    solver = "covariance_eigh" if len(values) > values.shape[1] else "full"  # a third of the time where rows are many
+    solver = "covariance_eigh" if len(values) > values.shape[1] else "full"  # a third of the time where it can be had
     turn = PCA(n_components, svd_solver=solver).fit(values).components_.T  # (S, D)
     turned = values @ turn  # (n, D)
     variance = turned.var()

@@ -19,7 +19,7 @@ from omsn.training.calibration import fit_temperature
 from omsn.training.views import described, fit_fisher, fit_known
 
 MAX_CLIPS = 4000
-"""Clips and copies learnt from at most, evenly spaced: time grows with the cube of their number."""
+"""Clips learnt from at most, evenly spaced, copies among them: time grows with the cube of their number."""
 SHARPNESS = 10.0
 """Scores are multiplied by this before a temperature is looked for."""
 PARTS = 5
@@ -63,7 +63,8 @@ def fit_statistics(network: Network, train: PaddedSet) -> None:
     Each view is whitened with a class for each emotion of each speaker, or each emotion where speakers are unknown. The
     temperature of the scores is the one under which clips are likeliest by machines that learnt from others: from other
     speakers, or, where there is no second one or the network answers for speakers that it knows, from other clips. All
-    share the Gaussian mixtures, which know no emotions. A copy at another speed is always left out with its clip.
+    share the Gaussian mixtures, which know no emotions. Copies at other speeds are learnt from too, where there is room
+    beside all clips; each is left out with its clip.
 
     Args:
         network: trained.
@@ -71,20 +72,33 @@ def fit_statistics(network: Network, train: PaddedSet) -> None:
     """
     if network.statistics is None:
         return
-    rows = torch.linspace(0, len(train) - 1, min(len(train), MAX_CLIPS)).round().long()
+    originals = torch.arange(len(train)) if train.originals is None else train.originals
+    rows = _learnt_from(originals, copies=network.config.statistics.modality != "video")
     machine = _unfitted(network, len(rows))
     clips = _seen_by(machine, train, rows)
     if not _fit(machine, clips, network.config.statistics):
         logger.warning("statistics of %d clips tell nothing: the encoders answer alone", len(rows))
         return
-    originals = torch.arange(len(train)) if train.originals is None else train.originals
-    own = None if train.speakers is None or network.speakers is not None else train.speakers.own[originals]
-    unheard = _unheard(network, clips, _parts(train.targets, own)[originals[rows]])
+    kept, of = originals[rows].unique(return_inverse=True)  # type: ignore[no-untyped-call]
+    own = None if train.speakers is None or network.speakers is not None else train.speakers.own[kept]
+    unheard = _unheard(network, clips, _parts(train.targets[kept], own)[of])
     probabilities = torch.softmax(SHARPNESS * unheard.double(), dim=1).numpy()
     sharpness = SHARPNESS / fit_temperature(probabilities, clips.targets.numpy())
     machine.coefficients.mul_(sharpness)
     machine.offset.mul_(sharpness)
     network.statistics = machine.eval()
+
+
+def _learnt_from(originals: Tensor, *, copies: bool) -> Tensor:
+    """Rows of clips, thinned out where they are too many; then of their copies, as far as there is room."""
+    rows = torch.arange(len(originals))
+    clips = _evenly(rows[originals == rows], MAX_CLIPS)
+    return torch.cat([clips, _evenly(rows[originals != rows], MAX_CLIPS - len(clips) if copies else 0)])
+
+
+def _evenly(rows: Tensor, most: int) -> Tensor:
+    """So many of the rows at most, evenly spaced."""
+    return rows[torch.linspace(0, len(rows) - 1, min(len(rows), most)).round().long()]
 
 
 def _unfitted(network: Network, n_clips: int) -> StatisticsClassifier:

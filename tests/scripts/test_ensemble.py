@@ -16,13 +16,16 @@ from tiny_recipe import write_recipe
 
 from omsn.data.dataset import load_features
 from omsn.errors import InputError
+from omsn.models.network import count_parameters
 from omsn.options import plan_of
+from omsn.recipes import load_config
 from omsn.report.html import write_report
 from omsn.report.run import BY_ITSELF_FILE, read_metrics
 from omsn.report.tables import headline_table
 from omsn.training.crossval import cross_validate
 from omsn.training.neighbours import fit_wccn, with_neighbours
 from omsn.training.out_of_fold import OutOfFold, read_predictions, write_predictions
+from omsn.training.rounds import build_network
 
 
 @pytest.fixture
@@ -90,6 +93,18 @@ def test_clips_that_are_answered_together_are_so_by_the_ensemble(tmp_path: Path)
         expected = with_neighbours(own, corpus, plan.config, wccn)
         rows = [together.clips.tolist().index(clip) for clip in own.clips.tolist()]
         np.testing.assert_allclose(together.probabilities[rows], expected.probabilities, atol=1e-6)
+
+
+def test_what_networks_know_in_common_counts_once(tmp_path: Path) -> None:
+    cache, run = write_cache(tmp_path / "cache", samples(("1", "2", "3"))), tmp_path / "runs" / "knowing"
+    recipe = str(write_recipe(tmp_path / "tiny.toml"))
+    plan = plan_of(cache, "loso", "0,1,2", recipe=recipe, settings=["network.statistics.enabled=true"])
+    cross_validate(plan, run, baseline=False)
+    single = read_metrics(run).parameters
+    learnt = count_parameters([build_network(load_config(recipe), load_features(cache), 0)])
+    assert single is not None
+    assert single > learnt
+    assert read_metrics(ensemble.ensemble(run)).parameters == single + 2 * learnt
 
 
 def test_an_ensemble_of_clips_answered_together_wants_the_features_of_the_run(tmp_path: Path) -> None:

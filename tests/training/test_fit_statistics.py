@@ -80,10 +80,15 @@ def test_it_is_kernel_ridge_regression_at_the_temperature_of_other_speakers() ->
     assert (asked(machine, train).argmax(dim=1) == train.targets).float().mean() > 0.9
 
 
-@pytest.mark.parametrize("known", [True, False], ids=["speakers", "nobody knows who speaks"])
-def test_copies_at_another_speed_are_learnt_from_and_left_out_with_their_clips(
-    known: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def with_copies(made: Sequence[LabelledSample], known: bool) -> PaddedSet:
+    """Clips, and copies of all but the first, in another order and of another speaker each."""
+    copied = range(len(made) - 1, 0, -1)
+    others = [replace(made[row], clip=replace(made[row].clip, speaker=made[row].clip.speaker + "'")) for row in copied]
+    return replace(part((*made, *others), known), originals=torch.tensor([*range(len(made)), *copied]))
+
+
+def parts_of(train: PaddedSet, monkeypatch: pytest.MonkeyPatch) -> tuple[Tensor, StatisticsClassifier]:
+    """The part of each clip that is learnt from, and what is fitted."""
     parts = list[Tensor]()
     unheard = statistics._unheard
 
@@ -91,14 +96,48 @@ def test_copies_at_another_speed_are_learnt_from_and_left_out_with_their_clips(
         parts.append(out)
         return unheard(net, clips, out)
 
-    monkeypatch.setattr(statistics, "_unheard", spied)
-    n, others = len(MANY), [replace(one, clip=replace(one.clip, speaker="1 slower")) for one in MANY[::-1]]
-    originals = torch.tensor([*range(n), *reversed(range(n))])
-    machine = fitted(replace(part((*MANY, *others), known), originals=originals))
-    assert len(machine.audio.known) == 2 * n
-    (out,) = parts
-    assert torch.equal(out[:n], out[n:].flip(0))
-    assert len(out.unique()) > 1  # type: ignore[no-untyped-call]
+    with monkeypatch.context() as patch:
+        patch.setattr(statistics, "_unheard", spied)
+        machine = fitted(train)
+    return parts[0], machine
+
+
+@pytest.mark.parametrize("speakers", ["12", "1", ""], ids=["two speakers", "one speaker", "nobody knows who speaks"])
+def test_copies_at_another_speed_are_learnt_from_and_left_out_with_their_clips(
+    speakers: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = samples(tuple(speakers or "12"), repetitions=6)
+    train = with_copies(made, known=bool(speakers))
+    usual, _ = parts_of(part(made, bool(speakers)), monkeypatch)
+    parts, machine = parts_of(train, monkeypatch)
+    assert len(machine.audio.known) == len(train) == 2 * len(made) - 1
+    assert torch.equal(parts[: len(made)], usual)
+    assert torch.equal(parts[len(made) :], usual[1:].flip(0))
+
+
+def test_the_face_alone_is_not_learnt_from_again_for_each_speed() -> None:
+    net = network(0, replace(WITH, statistics=replace(STATISTICS, modality="video")))
+    statistics.fit_statistics(net, with_copies(MANY, known=True))
+    assert net.statistics is not None
+    assert len(net.statistics.coefficients) == len(MANY)
+
+
+def test_where_clips_are_too_many_copies_go_first_and_parts_still_hold_every_emotion(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = sorted((one for one in samples(tuple("123456789"), repetitions=5)), key=lambda one: one.clip.emotion)
+    n = len(made)
+    monkeypatch.setattr(statistics, "MAX_CLIPS", n + 4)
+    _, machine = parts_of(with_copies(made, known=False), monkeypatch)
+    assert len(machine.coefficients) == n + 4
+    every_fifth = n // 5
+    monkeypatch.setattr(statistics, "MAX_CLIPS", every_fifth)
+    parts, machine = parts_of(with_copies(made, known=False), monkeypatch)
+    assert len(machine.coefficients) == len(parts) == every_fifth
+    kept = torch.linspace(0, n - 1, every_fifth).round().long().tolist()
+    for number in range(5):
+        found = {made[row].clip.emotion for row, own in zip(kept, parts.tolist(), strict=True) if own == number}
+        assert found == set(LABELS.names)
 
 
 def by_others(machine: StatisticsClassifier, train: PaddedSet, out: Tensor) -> Tensor:
