@@ -118,7 +118,7 @@ def enrolled(windows: Iterable[tuple[View, ...]], path: Path, known: Enrolment) 
         path: the file.
         known: of the person of track 0.
     """
-    nothing = SampleSums.none(len(known.sums.audio.total), len(known.sums.video.total))
+    nothing = SampleSums.none(len(known.sums.audio.total), len(known.sums.video.total), len(known.sums.copies))
     people, in_enrolment = {0: known.sums}, path.resolve() in known.files
     waiting: list[tuple[View, ...]] = []
     end_s = 0.0

@@ -42,9 +42,18 @@ def audio_of(clip: Clip, config: PipelineConfig, speed: float = 1.0) -> Stream:
     """
     if not _has_sound(clip):
         return Stream.absent(audio_columns(config.audio))
-    sound = read_sound(clip.audio, round(config.audio.rate_hz / speed), clip.start_s, clip.end_s)
-    sound = replace(sound, rate_hz=config.audio.rate_hz)
-    return audio_stream(clean_sound(sound, config), config.audio)
+    sound = read_sound(clip.audio, rate_at(speed, config), clip.start_s, clip.end_s)
+    return audio_stream(clean_sound(as_played(sound, config), config), config.audio)
+
+
+def rate_at(speed: float, config: PipelineConfig) -> int:
+    """The rate that a sound is read at, to have this speed as it is played."""
+    return round(config.audio.rate_hz / speed)
+
+
+def as_played(sound: Sound, config: PipelineConfig) -> Sound:
+    """The same samples at the rate of all sounds: slower or faster, where they were read at another one."""
+    return replace(sound, rate_hz=config.audio.rate_hz)
 
 
 def clean_sound(sound: Sound, config: PipelineConfig, loudest: float = 0.0) -> Sound:

@@ -24,6 +24,7 @@ from omsn.features.normalise import SampleStatistics, SampleSums, leave_out
 from omsn.labels import LabelSet
 from omsn.media.probe import probe
 from omsn.models.checkpoint import check_columns, load_checkpoint, mode_for, shipped_checkpoint
+from omsn.models.losses import of_clips
 from omsn.people import Enrolment, Neighbours, describe, enrolled, standardised
 from omsn.timing import timed
 from omsn.training.calibration import tempered
@@ -87,7 +88,8 @@ class Recognizer:
         given = enrolment if isinstance(enrolment, Enrolment) else None
         listed = [enrolment] if isinstance(enrolment, str | Path) else enrolment
         files = [] if isinstance(listed, Enrolment) else list(listed)
-        self._known = given or Enrolment(SampleSums.none(*map(len, columns)))
+        n_audio, n_video = map(len, columns)
+        self._known = given or Enrolment(SampleSums.none(n_audio, n_video, len(self._pipeline.audio.speeds)))
         if (files or self._known.files) and self._normalisation != "enrolled":
             raise InputError(
                 f"enrolment: normalisation {self._normalisation} has no use for files of the person; "
@@ -177,9 +179,10 @@ class Recognizer:
         if not samples:
             return np.zeros((0, len(self.labels)))
         training = self._trained.config.training
-        inputs = pad_batch([leave_out(sample, training.left_out) for sample in samples], training.modality)
+        given = [leave_out(sample, training.left_out) for sample in samples]
+        inputs, originals = pad_batch(given, training.modality)
         with timed("network"):
-            return self._trained.answer(inputs).numpy()
+            return of_clips(self._trained.answer(inputs), originals).numpy()
 
     def _answer(self, path: Path, view: View, probabilities: NDArray[np.floating]) -> tuple[float, ...]:
         """What is said of a window by itself, beside what is said of the enrolment where it is its person, scaled."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -165,7 +165,7 @@ class Sample:
         clip: its name.
         audio: of the sound.
         video: of the face.
-        copies: of the sound at other speeds, to learn from.
+        copies: of the sound at other speeds, to learn from and to be asked about as well.
     """
 
     clip: str
@@ -176,10 +176,16 @@ class Sample:
     def only(self, modality: Modality) -> Sample:
         """The sample without the modality that is not named; itself for ``both``."""
         if modality == "audio":
-            return Sample(self.clip, self.audio, Stream.absent(self.video.columns), self.copies)
+            return replace(self, video=Stream.absent(self.video.columns))
         if modality == "video":
-            return Sample(self.clip, Stream.absent(self.audio.columns), self.video)
+            silence = Stream.absent(self.audio.columns)
+            return replace(self, audio=silence, copies=(silence,) * len(self.copies))
         return self
+
+    def at_other_speeds(self) -> tuple[tuple[int, Sample], ...]:
+        """The number of each speed at which there is a sound, from 0 on, and the sample with that sound."""
+        heard = ((number, sound) for number, sound in enumerate(self.copies) if sound.present)
+        return tuple((number, replace(self, audio=sound, copies=())) for number, sound in heard)
 
 
 @dataclass(frozen=True)

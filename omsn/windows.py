@@ -21,7 +21,7 @@ import numpy as np
 from av.container import InputContainer
 
 from omsn.config import PipelineConfig
-from omsn.features.audio import audio_columns, audio_stream
+from omsn.features.audio import audio_stream
 from omsn.features.face import face_columns, hog_of_face, hog_rows_stream
 from omsn.features.neutral import RestingFace
 from omsn.media.ahead import ahead
@@ -29,7 +29,7 @@ from omsn.media.container import open_container
 from omsn.media.probe import MediaInfo, info_of
 from omsn.media.sound import sound_blocks
 from omsn.media.video import Frame, read_frames
-from omsn.pipeline import clean_sound, face_stream
+from omsn.pipeline import as_played, clean_sound, face_stream, rate_at
 from omsn.preprocess.face_track import MIN_IOU, FaceFollower, tracks_of
 from omsn.preprocess.keyframes import select_keyframes
 from omsn.preprocess.speaker import speaking_face
@@ -145,8 +145,14 @@ def _in_step(
                 frames = ending.enter_context(closing(ahead(frames, FRAMES_AHEAD)))
             tracks.append(timed_steps("decode picture", frames))
         if info.has_audio:
-            tracks.append(timed_steps("decode sound", sound_blocks(path, config.audio.rate_hz)))
+            for rate_hz in _rates(config):
+                tracks.append(timed_steps("decode sound", sound_blocks(path, rate_hz)))
         yield from heapq.merge(*tracks, key=_time_of)
+
+
+def _rates(config: PipelineConfig) -> tuple[int, ...]:
+    """What the sound is read at: its own rate, then one for each other speed."""
+    return tuple(rate_at(speed, config) for speed in (1.0, *config.audio.speeds))
 
 
 def _time_of(piece: Frame | Sound) -> float:
@@ -177,12 +183,13 @@ class _Held:
         self.end_s = 0.0
         self._config = config
         self._follower = FaceFollower(config.faces) if info.has_video else None
-        self._sounds, self._seen, self._hog = deque[Sound](), deque[_Seen](), deque[_Seen]()
+        self._sounds = {rate_hz: deque[Sound]() for rate_hz in _rates(config)}
+        self._seen, self._hog = deque[_Seen](), deque[_Seen]()
 
     def add(self, piece: Frame | Sound) -> None:
         """Take the next picture or piece of sound."""
         if isinstance(piece, Sound):
-            self._sounds.append(piece)
+            self._sounds[piece.rate_hz].append(piece)
             self.end_s = max(self.end_s, piece.start_s + piece.duration_s)
         elif self._follower is not None:
             faces = self._follower.step(piece)
@@ -197,16 +204,21 @@ class _Held:
         for pictures in (self._seen, self._hog):
             while pictures and pictures[0].time_s < time_s:
                 pictures.popleft()
-        while self._sounds and self._sounds[0].start_s + self._sounds[0].duration_s <= time_s:
-            self._sounds.popleft()
+        for sounds in self._sounds.values():
+            while sounds and sounds[0].start_s + sounds[0].duration_s <= time_s:
+                sounds.popleft()
 
-    def sound(self, start_s: float, end_s: float) -> Sound:
-        """The sound from ``start_s`` on and before ``end_s``."""
-        rate_hz = self._config.audio.rate_hz
-        if not self._sounds:
+    def sounds(self, start_s: float, end_s: float) -> tuple[Sound, ...]:
+        """The sound from ``start_s`` on and before ``end_s``, and the same at each other speed."""
+        cut = (self._cut(rate_hz, start_s, end_s) for rate_hz in self._sounds)
+        return tuple(as_played(sound, self._config) for sound in cut)
+
+    def _cut(self, rate_hz: int, start_s: float, end_s: float) -> Sound:
+        sounds = self._sounds[rate_hz]
+        if not sounds:
             return Sound(np.zeros(0, np.float32), rate_hz, start_s)
-        zero_s = self._sounds[0].start_s
-        samples = np.concatenate([sound.samples for sound in self._sounds])
+        zero_s = sounds[0].start_s
+        samples = np.concatenate([sound.samples for sound in sounds])
         first = max(round((start_s - zero_s) * rate_hz), 0)
         last = len(samples) if end_s == inf else max(round((end_s - zero_s) * rate_hz), first)
         return Sound(samples[first:last], rate_hz, zero_s + first / rate_hz)
@@ -243,16 +255,16 @@ class _Describer:
     def views(self, held: _Held, start_s: float, end_s: float) -> tuple[View, ...]:
         """The faces from ``start_s`` on and before ``end_s``, by their tracks' numbers; infinite: to the end."""
         with timed("sound features"):
-            sound = clean_sound(held.sound(start_s, end_s), self._config, self._loudest)
+            sound, *others = (clean_sound(one, self._config, self._loudest) for one in held.sounds(start_s, end_s))
             self._loudest = max(self._loudest, loudest_energy(sound))
-            audio = audio_stream(sound, self._config.audio)
+            audio, *copies = (audio_stream(one, self._config.audio) for one in (sound, *others))
         with timed("face features"):
             faces = self._worth_a_view(held.faces(start_s, end_s))
             speaker = speaking_face([face.landmarks for face in faces], sound) if len(faces) > 1 else 0
             videos = [self._video(face, whole=end_s == inf) for face in faces]
-        silence = Stream.absent(audio_columns(self._config.audio))
-        samples = [Sample(self._name, audio if place == speaker else silence, one) for place, one in enumerate(videos)]
-        samples = samples or [Sample(self._name, audio, Stream.absent(face_columns(self._config.video)))]
+        seen = videos or [Stream.absent(face_columns(self._config.video))]
+        samples = [Sample(self._name, audio, video, tuple(copies)) for video in seen]
+        samples = [one if place == speaker else one.only("video") for place, one in enumerate(samples)]
         samples = [sample.only(self._modality) for sample in samples]
         if end_s == inf:
             end_s = held.end_s

@@ -23,7 +23,7 @@ from omsn.config import Config
 from omsn.data.dataset import FeatureSet, load_features
 from omsn.data.splits import Fold, make_folds
 from omsn.errors import ConfigError, InputError
-from omsn.models.losses import probabilities_of
+from omsn.models.losses import of_clips, probabilities_of
 from omsn.models.network import Logits, count_parameters
 from omsn.recipes import load_config
 from omsn.training.calibration import negative_log_likelihood
@@ -112,8 +112,10 @@ def _train(features: FeatureSet, fold: Fold, config: Config, seed: int) -> tuple
     assert parts.test is not None  # a nested fold always has a test part
     with torch.no_grad():
         logits = network.logits(parts.test.whole)
-    said = probabilities_of(logits.fused.double(), config.training.loss)
-    return out_of_fold(features, fold, seed, said.numpy()), logits, count_parameters([network])
+    said = of_clips(probabilities_of(logits.fused.double(), config.training.loss), parts.test.originals)
+    n_clips = len(fold.test)
+    own = Logits(logits.fused[:n_clips], logits.audio[:n_clips], logits.video[:n_clips])
+    return out_of_fold(features, fold, seed, said.numpy()), own, count_parameters([network])
 
 
 def scores(answers: OutOfFold, by_itself: OutOfFold, audio: Tensor, video: Tensor) -> Mapping[str, str]:

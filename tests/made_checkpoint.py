@@ -9,7 +9,16 @@ import soundfile
 import torch
 
 from omsn.columns import kinds_of
-from omsn.config import Config, EncoderConfig, FusionConfig, NetworkConfig, Normalisation, TrainingConfig
+from omsn.config import (
+    AudioFeatures,
+    Config,
+    EncoderConfig,
+    FusionConfig,
+    NetworkConfig,
+    Normalisation,
+    PipelineConfig,
+    TrainingConfig,
+)
 from omsn.features.audio import audio_columns
 from omsn.features.face import face_columns
 from omsn.labels import RAVDESS_EMOTIONS
@@ -22,10 +31,15 @@ NETWORK = NetworkConfig(ENCODER, ENCODER, FusionConfig(maps=2, width=4, stages=2
 
 
 def write_checkpoint(
-    folder: Path, seed: int = 0, normalisation: Normalisation = "none", modality: Modality = "both"
+    folder: Path,
+    seed: int = 0,
+    normalisation: Normalisation = "none",
+    modality: Modality = "both",
+    speeds: tuple[float, ...] = (),
 ) -> Path:
     """An untrained network: the way from file to answer is the same."""
-    config = Config(network=NETWORK, training=TrainingConfig(normalisation=normalisation, modality=modality))
+    training = TrainingConfig(normalisation=normalisation, modality=modality)
+    config = Config(PipelineConfig(audio=AudioFeatures(speeds=speeds)), NETWORK, training)
     audio, video = audio_columns(config.pipeline.audio), face_columns(config.pipeline.video)
     torch.manual_seed(seed)
     network = Network(Sizes(kinds_of(audio), kinds_of(video), 8), config.network)

@@ -65,8 +65,9 @@ def answer_to(standardised: Sample, checkpoint: Path) -> tuple[float, ...]:
     """What the network says of features that are standardised already."""
     trained = load_checkpoint(checkpoint)
     with torch.no_grad():
-        logits = trained.networks[0](pad_batch([standardised], trained.config.training.modality))
-    return tuple(probabilities_of(logits, trained.config.training.loss)[0].tolist())
+        logits = trained.networks[0](pad_batch([standardised], trained.config.training.modality)[0])
+    said = probabilities_of(logits, trained.config.training.loss)
+    return tuple(torch.softmax(said.log().mean(dim=0), dim=0).tolist())
 
 
 def test_a_short_film_is_one_window_of_both_modalities(checkpoint: Path, film: Path) -> None:
@@ -92,6 +93,28 @@ def test_threads_that_share_a_recognizer_get_the_answers_of_one_alone(
     with ThreadPoolExecutor(max_workers=4) as threads:
         together = list(threads.map(recognizer.predict, paths * 2))
     assert together == alone * 2
+
+
+@pytest.mark.parametrize("normalisation", ["none", "enrolled"])
+def test_a_clip_is_asked_about_at_each_speed(
+    films: Sequence[Path], tmp_path: Path, normalisation: Normalisation
+) -> None:
+    """With ``enrolled``, by what is known of the person at that speed."""
+    usual, folder = (
+        write_checkpoint(tmp_path / name, normalisation=normalisation, speeds=speeds)
+        for name, speeds in (("usual", ()), ("speeds", (0.8, 1.25)))
+    )
+    enrolment = films[1:3] if normalisation == "enrolled" else ()
+    samples = [described(path, folder) for path in (*enrolment, films[0])]
+    assert [len(sample.copies) for sample in samples] == [2] * len(samples)
+    trained = SampleStatistics.from_arrays(load_checkpoint(folder).statistics)
+    statistics = SampleStatistics.of(samples) if enrolment else trained
+    scaled = statistics.standardise(samples[-1])
+    scaled = scaled if enrolment else leave_out(scaled, ("position",))
+    (window,) = Recognizer(folder, enrolment=enrolment).predict(films[0]).windows
+    (other,) = Recognizer(usual, enrolment=enrolment).predict(films[0]).windows
+    assert window.probabilities == pytest.approx(answer_to(scaled, folder), abs=1e-6)
+    assert window.probabilities != pytest.approx(other.probabilities, abs=1e-6)
 
 
 def test_an_enrolment_standardises_by_all_files_of_the_person(enrolling: Path, films: Sequence[Path]) -> None:

@@ -19,7 +19,7 @@ from made_checkpoint import write_hum
 from made_films import beside_a_still_face, half_of_the_time, played_again, without_picture_between
 from made_media import grey_levels, write_media
 
-from omsn.config import PipelineConfig, Speech, VideoFeatures
+from omsn.config import AudioFeatures, PipelineConfig, Speech, VideoFeatures
 from omsn.data.synthetic import render_corpus
 from omsn.errors import MediaError
 from omsn.features.neutral import RestingFace
@@ -97,6 +97,31 @@ def test_a_short_film_has_the_features_of_a_clip(films: Sequence[Path], video: V
     assert view.path is not None
     assert np.diff(view.path.times_s).min() > 0.05
     assert (view.path.xyxy[:, 2:] - view.path.xyxy[:, :2] > 30).all()
+
+
+def test_a_short_film_has_the_sound_of_a_clip_at_other_speeds_too(films: Sequence[Path]) -> None:
+    config = replace(CONFIG, audio=AudioFeatures(speeds=(0.92, 1.08)))
+    whole = make_sample(Clip("a", "", "", audio=str(films[2]), video=str(films[2])), config)
+    ((view,),) = views_of(films[2], config)
+    assert same(view.sample.audio, whole.audio)
+    assert len(view.sample.copies) == 2
+    assert all(same(copy, expected) for copy, expected in zip(view.sample.copies, whole.copies, strict=True))
+    ((seen,),) = views_of(films[2], config, modality="video")
+    assert [copy.present for copy in seen.sample.copies] == [False, False]
+
+
+def test_each_window_has_its_own_sound_at_other_speeds(tmp_path: Path) -> None:
+    """But for its first and last frames: a clip that is cut out there begins and ends for the resampler too."""
+    rng = np.random.default_rng(0)
+    path, config = tmp_path / "a.wav", replace(CONFIG, audio=AudioFeatures(speeds=(0.8, 1.25)))
+    level = np.repeat(rng.uniform(0.02, 0.2, 9 * 50), 320)
+    soundfile.write(path, level * rng.standard_normal(16000 * 9), 16000, subtype="FLOAT")
+    for (view,) in views_of(path, config):
+        clip = Clip("a", "", "", audio=str(path), start_s=view.start_s, end_s=view.end_s)
+        energy = view.sample.audio.columns.index("rms_db")
+        for copy, expected in zip(view.sample.copies, make_sample(clip, config).copies, strict=True):
+            assert len(copy) == len(expected)
+            np.testing.assert_allclose(copy.values[5:-5, energy], expected.values[5:-5, energy], atol=0.5)
 
 
 @pytest.mark.parametrize("seconds", [WHOLE_S, WHOLE_S + 0.3, 8.0, 9.0])

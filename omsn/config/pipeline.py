@@ -57,15 +57,17 @@ class AudioFeatures(Checked):
     pitch_high_hz: float = bounded(600.0, 200.0, 2000.0)
     """Highest fundamental frequency that YIN looks for."""
     speeds: tuple[float, ...] = ()
-    """Sound is described once more at each of these speeds, as of other people, to learn from (Ko et al. 2015)."""
+    """Sound is described once more at each of these speeds: to learn from, as of other people (Ko et al. 2015), and to
+    be asked about as well, answers averaged."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.n_mfcc > self.n_mels:
             raise ConfigError(f"AudioFeatures.n_mfcc: got {self.n_mfcc}, expected at most n_mels = {self.n_mels}")
-        if len({1.0, *self.speeds}) <= len(self.speeds) or not all(0.5 <= speed <= 2 for speed in self.speeds):
+        apart = {1.0, *(round(speed, 2) for speed in self.speeds)}
+        if len(apart) <= len(self.speeds) or not all(0.5 <= speed <= 2 for speed in self.speeds):
             raise ConfigError(
-                f"AudioFeatures.speeds: got {list(self.speeds)}, expected different speeds from 0.5 to 2 other than 1, "
+                f"AudioFeatures.speeds: got {list(self.speeds)}, expected speeds from 0.5 to 2, not 1, 0.01 apart, "
                 "such as [0.92, 1.08]"
             )
 
@@ -122,6 +124,6 @@ class PipelineConfig:
     faces: Faces = Faces()
 
     @property
-    def of_a_file(self) -> PipelineConfig:
-        """The settings without those of what is learnt from alone: equal ones describe a file alike."""
+    def at_one_speed(self) -> PipelineConfig:
+        """The settings without other speeds of the sound: equal ones describe sound and face alike."""
         return replace(self, audio=replace(self.audio, speeds=()))

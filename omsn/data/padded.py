@@ -29,15 +29,15 @@ class PaddedSet:
         names: n clip names, for messages.
         mirror: what the face's columns become when the face is mirrored; None where that is not known.
         speakers: who speaks in each clip; None where that is not known of all.
-        originals: (n,) the row of the clip that each is, or is a copy of at another speed; None where none is a copy.
+        originals: (n,) the row of the clip that each is, or is a copy of at another speed.
     """
 
     whole: Batch
     targets: Tensor
     names: tuple[str, ...]
-    mirror: Mirror | None = None
-    speakers: Speakers | None = None
-    originals: Tensor | None = None
+    mirror: Mirror | None
+    speakers: Speakers | None
+    originals: Tensor
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -66,26 +66,42 @@ def pad(
 ) -> PaddedSet:
     """Stack standardised samples; a modality that is not wanted is masked out. ``people`` tells who speaks in each.
 
+    Behind the samples stand their copies at other speeds, as of further people: whose sound is slower or faster is
+    somebody else (Yamamoto et al. 2019).
+
     Raises:
         InputError: no samples, or samples with different feature columns.
     """
-    batch = pad_batch(samples, modality)
-    names = tuple(sample.clip for sample in samples)
-    speakers = None if people is None else Speakers.of(batch, people)
-    return PaddedSet(batch, torch.tensor(targets), names, Mirror.of(samples[0].video.columns), speakers)
+    batch, originals = pad_batch(samples, modality)
+    rows, speakers = originals.tolist(), None
+    if people is not None:
+        speeds = [0] * len(samples) + [number + 1 for _, number, _ in _copies(samples, modality)]
+        speakers = Speakers.of(batch, [(people[row], speed) for row, speed in zip(rows, speeds, strict=True)])
+    names = tuple(samples[row].clip for row in rows)
+    mirror = Mirror.of(samples[0].video.columns)
+    return PaddedSet(batch, torch.tensor(targets)[originals], names, mirror, speakers, originals)
 
 
-def pad_batch(samples: Sequence[Sample], modality: Modality = "both") -> Batch:
-    """Samples as one batch.
+def pad_batch(samples: Sequence[Sample], modality: Modality = "both") -> tuple[Batch, Tensor]:
+    """Samples, then their copies at other speeds, as one batch; and the sample that each of its rows is of, (B,).
 
     Raises:
         InputError: no samples, or samples with different feature columns.
     """
     if not samples:
         raise InputError("no clips to make a batch of; got 0, expected at least 1")
+    copies = _copies(samples, modality)
+    originals = torch.tensor([*range(len(samples)), *(row for row, _, _ in copies)])
+    samples = [*samples, *(copy for _, _, copy in copies)]
     audio, audio_mask = _stack([sample.audio for sample in samples], wanted=modality != "video")
     video, video_mask = _stack([sample.video for sample in samples], wanted=modality != "audio")
-    return Batch(audio, audio_mask, video, video_mask)
+    return Batch(audio, audio_mask, video, video_mask), originals
+
+
+def _copies(samples: Sequence[Sample], modality: Modality) -> list[tuple[int, int, Sample]]:
+    """Row, number of the speed and sample of each copy, all of one speed after the other; the face alone has none."""
+    copies = ((row, *copy) for row, sample in enumerate(samples) for copy in sample.at_other_speeds())
+    return [] if modality == "video" else sorted(copies, key=lambda copy: copy[1])
 
 
 def _stack(streams: Sequence[Stream], *, wanted: bool) -> tuple[Tensor, Tensor]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,7 +91,8 @@ def standardise(stream: Stream, statistics: Statistics) -> Stream:
 
 def leave_out(sample: Sample, beginnings: tuple[str, ...]) -> Sample:
     """The sample with 0, the mean, in every column whose name begins so."""
-    return Sample(sample.clip, _without(sample.audio, beginnings), _without(sample.video, beginnings))
+    audio, video = _without(sample.audio, beginnings), _without(sample.video, beginnings)
+    return Sample(sample.clip, audio, video, tuple(_without(copy, beginnings) for copy in sample.copies))
 
 
 def _without(stream: Stream, beginnings: tuple[str, ...]) -> Stream:
@@ -101,10 +102,17 @@ def _without(stream: Stream, beginnings: tuple[str, ...]) -> Stream:
 
 @dataclass(frozen=True, eq=False)
 class SampleStatistics:
-    """Statistics of both modalities."""
+    """Statistics of both modalities.
+
+    Attributes:
+        audio: of the sound.
+        video: of the face.
+        copies: of the sound at each other speed; none where copies are to be standardised as the sound itself is.
+    """
 
     audio: Statistics
     video: Statistics
+    copies: tuple[Statistics, ...] = ()
 
     @staticmethod
     def of(samples: Sequence[Sample]) -> SampleStatistics:
@@ -115,7 +123,8 @@ class SampleStatistics:
         """
         if not samples:
             raise InputError("statistics: got no samples, expected at least 1")
-        sums = SampleSums.none(len(samples[0].audio.columns), len(samples[0].video.columns))
+        first = samples[0]
+        sums = SampleSums.none(len(first.audio.columns), len(first.video.columns), len(first.copies))
         for sample in samples:
             sums = sums.plus(sample)
         return sums.statistics()
@@ -141,21 +150,29 @@ class SampleStatistics:
         }
 
     def standardise(self, sample: Sample) -> Sample:
-        """Both streams in standard deviations from the mean."""
-        return Sample(sample.clip, standardise(sample.audio, self.audio), standardise(sample.video, self.video))
+        """Each stream in standard deviations from the mean."""
+        audio, video = standardise(sample.audio, self.audio), standardise(sample.video, self.video)
+        by = self.copies or (self.audio,) * len(sample.copies)
+        copies = tuple(standardise(copy, own) for copy, own in zip(sample.copies, by, strict=True))
+        return Sample(sample.clip, audio, video, copies)
+
+    def of_any_speed(self) -> SampleStatistics:
+        """The same, by which a sound is standardised alike at whatever speed."""
+        return replace(self, copies=())
 
 
 @dataclass(frozen=True, eq=False)
 class SampleSums:
-    """Sums of both modalities."""
+    """Sums of both modalities, and of the sound at each other speed."""
 
     audio: Sums
     video: Sums
+    copies: tuple[Sums, ...] = ()
 
     @staticmethod
-    def none(n_audio: int, n_video: int) -> SampleSums:
-        """Of no sample, for streams of so many columns."""
-        return SampleSums(Sums.none(n_audio), Sums.none(n_video))
+    def none(n_audio: int, n_video: int, n_copies: int = 0) -> SampleSums:
+        """Of no sample, for streams of so many columns and sound at so many other speeds."""
+        return SampleSums(Sums.none(n_audio), Sums.none(n_video), (Sums.none(n_audio),) * n_copies)
 
     def plus(self, sample: Sample) -> SampleSums:
         """With the real frames of a sample.
@@ -163,8 +180,10 @@ class SampleSums:
         Raises:
             InputError: it has other feature columns.
         """
-        return SampleSums(self.audio.plus(sample.audio), self.video.plus(sample.video))
+        copies = tuple(sums.plus(copy) for sums, copy in zip(self.copies, sample.copies, strict=True))
+        return SampleSums(self.audio.plus(sample.audio), self.video.plus(sample.video), copies)
 
     def statistics(self) -> SampleStatistics:
         """Statistics of both modalities."""
-        return SampleStatistics(self.audio.statistics(), self.video.statistics())
+        copies = tuple(sums.statistics() for sums in self.copies)
+        return SampleStatistics(self.audio.statistics(), self.video.statistics(), copies)

@@ -47,6 +47,20 @@ def together(probabilities: Tensor) -> Tensor:
     return torch.softmax(logs.mean(dim=0), dim=1)
 
 
+def of_clips(probabilities: Tensor, originals: Tensor) -> Tensor:
+    """The geometric mean of what is said of each clip at several speeds, brought to sum to 1. (n, K).
+
+    Args:
+        probabilities: (m, K), m at least n.
+        originals: (m,) the clip, from 0 on, that each row is of; the first n are the clips themselves.
+    """
+    if len(probabilities) == int(originals.max()) + 1:
+        return probabilities
+    logs = probabilities.clamp(min=torch.finfo(probabilities.dtype).tiny).log()
+    sums = logs.new_zeros(int(originals.max()) + 1, logs.shape[1]).index_add(0, originals, logs)
+    return torch.softmax(sums / torch.bincount(originals).unsqueeze(1), dim=1)
+
+
 def total_loss(logits: Logits, targets: Tensor, loss: Loss, auxiliary: float, joint: float) -> Tensor:
     """The losses of the fused logits and of each modality's own, weighted; one weight at least must be above 0."""
     own = auxiliary * (loss(logits.audio, targets) + loss(logits.video, targets)) if auxiliary > 0 else None

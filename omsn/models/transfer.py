@@ -119,7 +119,7 @@ def check_pipeline(trained: PipelineConfig, features: PipelineConfig, source: st
         CheckpointError: they are made with other settings, which are listed.
     """
     alike = replace(features, video=replace(features.video, hog=trained.video.hog))
-    differing = differing_settings(to_dict(trained.of_a_file), to_dict(alike.of_a_file))
+    differing = differing_settings(to_dict(trained.at_one_speed), to_dict(alike.at_one_speed))
     if differing:
         raise CheckpointError(
             f"{source}: prepared with other settings than the checkpoint to start from was trained on: "

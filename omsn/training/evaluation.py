@@ -101,7 +101,7 @@ def _check_fit(trained: Checkpoint, features: FeatureSet, cache: Path) -> None:
         )
     sample = features.samples[0].sample
     check_columns(trained, sample.audio.columns, sample.video.columns)
-    if features.pipeline.of_a_file != trained.config.pipeline.of_a_file:
+    if features.pipeline != trained.config.pipeline:
         raise CheckpointError(
             f"{cache}: prepared with other settings than the checkpoint was trained on; "
             "prepare it again with the checkpoint's recipe (omsn info shows the settings)"

@@ -15,7 +15,7 @@ from omsn.config import TrainingConfig
 from omsn.data.augment import augment
 from omsn.data.padded import PaddedSet
 from omsn.errors import TrainingError
-from omsn.models.losses import LOSSES, answer_of, total_loss
+from omsn.models.losses import LOSSES, answer_of, of_clips, total_loss
 from omsn.models.network import Network
 from omsn.training.known_speakers import standardised_by_speaker
 from omsn.training.state import Epoch, TrainingState, load_state, save_state
@@ -126,18 +126,22 @@ def _check_finite(what: str, value: Tensor, epoch: int, names: Sequence[str]) ->
 
 
 def evaluate(network: Network, part: PaddedSet, config: TrainingConfig) -> tuple[float, float]:
-    """Mean loss of the fused logits, without smoothing, and WAR."""
+    """Mean loss of the fused logits, without smoothing, and WAR, of clips and their copies at other speeds."""
     logits = torch.cat([network(part.batch(rows)) for rows in part.in_turn()])
     value = LOSSES[config.loss](logits, F.one_hot(part.targets, logits.shape[1]).to(logits.dtype))
     return float(value), float((logits.argmax(dim=1) == part.targets).float().mean())
 
 
 def predict_probabilities(networks: Sequence[Network], part: PaddedSet, config: TrainingConfig) -> Tensor:
-    """What networks say together: (n, K) in label order, in the order of the part. They are left in evaluation mode."""
+    """What networks say together of each clip of a part, (n, K) in label order; they are left in evaluation mode.
+
+    A clip that is there at several speeds has the geometric mean of what is said of it at each.
+    """
     for network in networks:
         network.eval()
     with torch.no_grad():
-        return torch.cat([answer_of(networks, part.batch(rows), config.loss) for rows in part.in_turn()])
+        said = torch.cat([answer_of(networks, part.batch(rows), config.loss) for rows in part.in_turn()])
+    return of_clips(said, part.originals)
 
 
 def learning_rate(step: int, n_steps: int, config: TrainingConfig) -> float:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-
-import torch
+from dataclasses import dataclass
 
 from omsn.config import TrainingConfig
 from omsn.data.dataset import FeatureSet
@@ -42,45 +40,24 @@ def make_parts(features: FeatureSet, fold: Fold, config: TrainingConfig) -> Part
     """Standardise and pad the parts of a fold.
 
     With ``none`` every part is standardised by the training part; with ``enrolled`` each speaker by that speaker's
-    own clips in the same part, without their labels. Behind the clips of the training part stand those at other speeds,
-    as of further speakers (Yamamoto et al. 2019).
+    own clips in the same part, without their labels. Behind the clips of each part stand those at other speeds.
 
     Raises:
         InputError: no clips to train on, or ``enrolled`` is asked for and a speaker is unknown.
     """
     if not fold.train:
         raise InputError(f"{fold.name}: no clips to train on")
-    statistics = SampleStatistics.of([labelled.sample for labelled in features.at(fold.train)])
+    statistics = SampleStatistics.of([labelled.sample for labelled in features.at(fold.train)]).of_any_speed()
 
     def part(labelled: Sequence[LabelledSample], people: Sequence[Person] | None = None) -> PaddedSet:
         samples = normalised(labelled, statistics, config)
         return pad(samples, targets_of(labelled, features.labels), config.modality, people)
 
     learned = features.at(fold.train)
-    copies = () if config.modality == "video" else copies_of(learned)
-    everything = (*learned, *(copy for _, copy in copies))
-    train = part(everything, people_of(everything) if all(item.clip.speaker for item in learned) else None)
-    if copies:
-        train = replace(train, originals=torch.tensor([*range(len(learned)), *(row for row, _ in copies)]))
+    train = part(learned, people_of(learned) if all(item.clip.speaker for item in learned) else None)
     validation = part(features.at(fold.validation)) if fold.validation else None
     test = part(features.at(fold.test)) if fold.test else None
     return Parts(train, validation, test, statistics)
-
-
-def copies_of(labelled: Sequence[LabelledSample]) -> tuple[tuple[int, LabelledSample], ...]:
-    """The clips at other speeds, all of one speed after the other, each behind the row of the clip that it is of.
-
-    Whose sound is slower or faster is somebody else.
-    """
-    copies = []
-    for number in range(max((len(item.sample.copies) for item in labelled), default=0)):
-        for row, item in enumerate(labelled):
-            clip, sample = item.clip, item.sample
-            if sample.copies[number:] and (sound := sample.copies[number]).present:
-                speaker = clip.speaker and f"{clip.speaker} at speed {number + 1}"
-                copy = LabelledSample(replace(sample, audio=sound, copies=()), replace(clip, speaker=speaker))
-                copies.append((row, copy))
-    return tuple(copies)
 
 
 def normalised(

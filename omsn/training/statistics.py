@@ -72,7 +72,7 @@ def fit_statistics(network: Network, train: PaddedSet) -> None:
     """
     if network.statistics is None:
         return
-    originals = torch.arange(len(train)) if train.originals is None else train.originals
+    originals = train.originals
     rows = _learnt_from(originals, copies=network.config.statistics.modality != "video")
     machine = _unfitted(network, len(rows))
     clips = _seen_by(machine, train, rows)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -35,7 +37,8 @@ def test_other_columns_are_refused() -> None:
 
 
 def test_clips_are_padded_to_the_longest_of_each_modality() -> None:
-    batch = pad_batch(SAMPLES)
+    batch, originals = pad_batch(SAMPLES)
+    assert originals.tolist() == [0, 1, 2]
     assert len(batch) == 3
     assert batch.audio.tolist() == [[[1, 2], [3, 4], [5, 6]], [[10, 11], [0, 0], [0, 0]], [[0, 0]] * 3]
     assert batch.audio_mask.tolist() == [[True] * 3, [True, False, False], [False] * 3]
@@ -46,12 +49,27 @@ def test_clips_are_padded_to_the_longest_of_each_modality() -> None:
 
 @pytest.mark.parametrize(("modality", "kept", "dropped"), [("audio", "audio", "video"), ("video", "video", "audio")])
 def test_a_modality_that_is_not_wanted_is_masked_out(modality: Modality, kept: str, dropped: str) -> None:
-    batch, both = pad_batch(SAMPLES, modality), pad_batch(SAMPLES)
+    (batch, _), (both, _) = pad_batch(SAMPLES, modality), pad_batch(SAMPLES)
     assert not getattr(batch, f"{dropped}_mask").any()
     assert not getattr(batch, dropped).any()
     assert getattr(batch, dropped).shape == (3, 1, getattr(both, dropped).shape[2])
     assert torch.equal(getattr(batch, kept), getattr(both, kept))
     assert torch.equal(getattr(batch, f"{kept}_mask"), getattr(both, f"{kept}_mask"))
+
+
+def test_copies_at_other_speeds_stand_behind_all_clips_one_speed_after_the_other() -> None:
+    silent = Stream.absent(AUDIO)
+    copies = [(stream(AUDIO, 2), stream(AUDIO, 4)), (silent, stream(AUDIO, 5)), (silent, silent)]
+    samples = [replace(sample, copies=own) for sample, own in zip(SAMPLES, copies, strict=True)]
+    padded = pad(samples, [2, 0, 1], "both", ["anna", "bob", "anna"])
+    assert padded.originals.tolist() == [0, 1, 2, 0, 0, 1]
+    assert padded.names == ("a", "b", "c", "a", "a", "b")
+    assert padded.targets.tolist() == [2, 0, 1, 2, 2, 0]
+    assert padded.whole.audio_mask.sum(dim=1).tolist() == [3, 1, 0, 2, 4, 5]
+    assert torch.equal(padded.whole.video[3:], padded.whole.video[[0, 0, 1]])
+    assert padded.speakers is not None
+    assert padded.speakers.own.tolist() == [0, 1, 0, 2, 3, 4]  # whose sound is slower is somebody else
+    assert len(pad(samples, [2, 0, 1], "video")) == 3
 
 
 def test_targets_and_names_stay_beside_the_clips() -> None:
@@ -77,7 +95,7 @@ def test_a_batch_is_cut_to_its_longest_clip(rows: list[int], audio_frames: int, 
 
 def test_samples_are_not_changed() -> None:
     sample = Sample("a", stream(AUDIO, 3), stream(VIDEO, 2))
-    batch = pad_batch([sample])
+    batch, _ = pad_batch([sample])
     batch.audio.zero_()
     batch.video_mask.zero_()
     assert sample.audio.values[0].tolist() == [1, 2]

@@ -11,7 +11,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from omsn.config import LossName
-from omsn.models.losses import LOSSES, binary_cross_entropy, cross_entropy, probabilities_of, together, total_loss
+from omsn.models.losses import (
+    LOSSES,
+    binary_cross_entropy,
+    cross_entropy,
+    of_clips,
+    probabilities_of,
+    together,
+    total_loss,
+)
 from omsn.models.network import Logits
 
 LOGITS = torch.tensor([[2.0, -1.0, 0.5], [0.0, 0.0, 0.0], [-3.0, 4.0, 1.0], [1.0, 1.0, -2.0]])
@@ -73,6 +81,15 @@ def test_one_vs_rest_probabilities_by_hand() -> None:
     logits = torch.logit(torch.tensor([[0.5, 0.25, 0.25], [0.8, 0.8, 0.4]]))
     expected = torch.tensor([[0.5, 0.25, 0.25], [0.4, 0.4, 0.2]])
     torch.testing.assert_close(probabilities_of(logits, "binary_cross_entropy"), expected)
+
+
+def test_what_is_said_of_a_clip_at_several_speeds_is_the_geometric_mean() -> None:
+    said = torch.tensor([[0.5, 0.5], [0.2, 0.8], [0.9, 0.1], [0.9, 0.1]], dtype=torch.float64)
+    first = np.sqrt([0.5 * 0.9, 0.5 * 0.1])
+    second = np.sqrt([0.2 * 0.9, 0.8 * 0.1])
+    expected = [first / first.sum(), second / second.sum()]
+    np.testing.assert_allclose(of_clips(said, torch.tensor([0, 1, 0, 1])), expected)
+    assert of_clips(said, torch.arange(4)) is said
 
 
 def test_softmax_probabilities_against_torch() -> None:

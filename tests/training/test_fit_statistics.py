@@ -167,7 +167,8 @@ def test_clips_that_choose_the_temperature_took_no_part_in_what_is_said_of_them(
     frames, mask = torch.randn(240, 6, 40, generator=generator), torch.ones(240, 6, dtype=torch.bool)
     batch = Batch(frames, mask, torch.randn(240, 6, 40, generator=generator), mask)
     drawn, owner = torch.randint(3, (240,), generator=generator), torch.arange(240) % 20
-    train = PaddedSet(batch, drawn, tuple(map(str, range(240))), None, Speakers.of(batch, owner.tolist()))
+    speakers, names = Speakers.of(batch, owner.tolist()), tuple(map(str, range(240)))
+    train = PaddedSet(batch, drawn, names, None, speakers, torch.arange(240))
     config = replace(WITH, statistics=replace(STATISTICS, components=150, ridge=0.1))
     net = Network(Sizes((40,), (40,), 3), config)
     machine = statistics._unfitted(net, 240)
