@@ -43,8 +43,7 @@ def answer_of(networks: Sequence[Network], batch: Batch, loss: LossName) -> Tens
 
 def together(probabilities: Tensor) -> Tensor:
     """The geometric mean over networks of each class' probability, brought to sum to 1. (N, B, K) to (B, K)."""
-    logs = probabilities.clamp(min=torch.finfo(probabilities.dtype).tiny).log()
-    return torch.softmax(logs.mean(dim=0), dim=1)
+    return torch.softmax(_logs(probabilities).mean(dim=0), dim=1)
 
 
 def of_clips(probabilities: Tensor, originals: Tensor) -> Tensor:
@@ -56,9 +55,14 @@ def of_clips(probabilities: Tensor, originals: Tensor) -> Tensor:
     """
     if len(probabilities) == int(originals.max()) + 1:
         return probabilities
-    logs = probabilities.clamp(min=torch.finfo(probabilities.dtype).tiny).log()
+    logs = _logs(probabilities)
     sums = logs.new_zeros(int(originals.max()) + 1, logs.shape[1]).index_add(0, originals, logs)
     return torch.softmax(sums / torch.bincount(originals).unsqueeze(1), dim=1)
+
+
+def _logs(probabilities: Tensor) -> Tensor:
+    """Finite ones: a probability of 0 is no veto."""
+    return probabilities.clamp(min=torch.finfo(probabilities.dtype).tiny).log()
 
 
 def total_loss(logits: Logits, targets: Tensor, loss: Loss, auxiliary: float, joint: float) -> Tensor:
