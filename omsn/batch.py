@@ -15,14 +15,14 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from omsn.config import Normalisation
-from omsn.errors import CheckpointError, InputError, MediaError, in_words
+from omsn.errors import InputError, MediaError, in_words
 from omsn.export.folder import FAILURES_NAME, AnswerFolder, Outputs, write_outputs
 from omsn.export.formats import OVERLAY_SUFFIX, Format
 from omsn.export.json import prediction_to_dict
 from omsn.files import explain
 from omsn.media.container import check_readable
 from omsn.media.find import Found, MediaFile, find_media
-from omsn.models.checkpoint import CONFIG_NAME, WEIGHTS_NAME
+from omsn.models.checkpoint import checkpoint_digest
 from omsn.people import Enrolment
 from omsn.progress import OnStep, Reached, clock, telling
 from omsn.recognizer import Recognizer
@@ -92,12 +92,7 @@ class Model:
             CheckpointError: it is there and cannot be read.
             InputError: a name of the enrolment stands for no file, or a file of it, or the baseline, cannot be read.
         """
-        files = [checkpoint / name for name in (CONFIG_NAME, WEIGHTS_NAME)]
-        try:
-            content = b"".join(file.read_bytes() for file in files if file.is_file())
-        except OSError as error:
-            raise CheckpointError(f"{checkpoint}: cannot be read ({error.strerror}: {error.filename})") from error
-        enrolment, digest = _enrolment(enrol), hashlib.sha256(content).hexdigest()
+        enrolment, digest = _enrolment(enrol), checkpoint_digest(checkpoint)
         model = Model(checkpoint.absolute(), normalisation, digest, enrolment, _digest("enrolment", enrolment))
         if baseline is None:
             return model

@@ -33,6 +33,7 @@ class Enrolment:
 
     Attributes:
         sums: of the frames of all windows of the person's files.
+        checkpoint: digest of the checkpoint whose features, and answers, it holds.
         files: their resolved paths.
         resting: the person's neutral face; None where no clip tells it.
         views: windows of these files that nobody has answered yet, with the file of each; none of them overlap.
@@ -40,6 +41,7 @@ class Enrolment:
     """
 
     sums: SampleSums
+    checkpoint: str
     files: frozenset[Path] = frozenset()
     resting: RestingFace | None = None
     views: tuple[tuple[Path, Sample], ...] = ()
@@ -79,11 +81,6 @@ class Neighbours:
     answer: AnswerConfig
     modality: Modality
     wccn: Floats
-
-    def plus(self, files: Iterable[Path], described: Floats, probabilities: NDArray[np.floating]) -> Neighbours:
-        """With more windows."""
-        both = np.concatenate([self.described, described]), np.concatenate([self.probabilities, probabilities])
-        return replace(self, files=(*self.files, *files), described=both[0], probabilities=both[1])
 
     def adjust(self, path: Path, sample: Sample, probabilities: NDArray[np.floating]) -> NDArray[np.floating]:
         """The answer (K,) to one more window of the person, which is in a file, beside those of all other files."""

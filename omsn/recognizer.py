@@ -6,7 +6,7 @@ print(Recognizer("run/checkpoint").predict("clip.mp4").emotion())
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import get_args
@@ -23,8 +23,8 @@ from omsn.features.neutral import RestingFace
 from omsn.features.normalise import SampleStatistics, SampleSums, leave_out
 from omsn.labels import LabelSet
 from omsn.media.probe import probe
-from omsn.models.checkpoint import check_columns, load_checkpoint, mode_for, shipped_checkpoint
-from omsn.models.losses import of_clips
+from omsn.models.answers import mean_over_speeds
+from omsn.models.checkpoint import check_columns, checkpoint_digest, load_checkpoint, mode_for, shipped_checkpoint
 from omsn.people import Enrolment, Neighbours, describe, enrolled, standardised
 from omsn.timing import timed
 from omsn.training.calibration import tempered
@@ -57,7 +57,7 @@ class Recognizer:
                 also take account of what is said of the windows in them that are most like the one in question
                 (``answer.neighbours``). Without them, ``enrolled`` has nothing but each file itself. Or the
                 ``enrolment`` of another recognizer with the same checkpoint and mode, which need not read the files
-                again.
+                again; its baseline is in it.
             baseline: a clip of the same person, neutral throughout. The main face's displacements, and the changes of
                 its distances and angles, are measured from what it shows there, instead of from the start or the usual
                 look of the face in each file. ``enrolled`` takes it as one more file of the enrolment, voice and face.
@@ -70,37 +70,29 @@ class Recognizer:
             CheckpointError: it is missing, damaged, or does not fit this version of OMSN; or none is named, and this
                 build of the package carries none.
             MediaError: a file of the enrolment, or the baseline, cannot be read.
-            InputError: one has neither sound nor a face, or the mode has no use for an enrolment or a neutral voice; or
-                the mode is unknown, or the threads are no whole number above 0.
+            InputError: one has neither sound nor a face, or the mode has no use for an enrolment or a neutral voice; an
+                enrolment is of another checkpoint, or has a baseline beside it; the mode is unknown, or the threads are
+                no whole number above 0.
         """
         if normalisation not in (None, *get_args(Normalisation)):
             raise InputError(f"normalisation: got {normalisation!r}, expected none or enrolled")
         if not isinstance(decoder_threads, int) or decoder_threads < 1:
             raise InputError(f"decoder_threads: got {decoder_threads!r}, expected a whole number of at least 1")
+        folder = shipped_checkpoint() if checkpoint is None else Path(checkpoint)
         with timed("load model"):
-            self._trained = load_checkpoint(shipped_checkpoint() if checkpoint is None else Path(checkpoint))
+            self._trained = load_checkpoint(folder)
         self._pipeline = self._trained.config.pipeline
         self._decoder_threads = decoder_threads
         columns = audio_columns(self._pipeline.audio), face_columns(self._pipeline.video)
         check_columns(self._trained, *columns)
         self._statistics = SampleStatistics.from_arrays(self._trained.statistics)
         self._normalisation = mode_for(self._trained, normalisation)
-        given = enrolment if isinstance(enrolment, Enrolment) else None
-        listed = [enrolment] if isinstance(enrolment, str | Path) else enrolment
-        files = [] if isinstance(listed, Enrolment) else list(listed)
-        n_audio, n_video = map(len, columns)
-        self._known = given or Enrolment(SampleSums.none(n_audio, n_video, len(self._pipeline.audio.speeds)))
-        if (files or self._known.files) and self._normalisation != "enrolled":
-            raise InputError(
-                f"enrolment: normalisation {self._normalisation} has no use for files of the person; "
-                "leave them out, or take enrolled and a checkpoint that was trained with it"
-            )
-        if baseline is not None:
-            self._known = replace(self._known, resting=self._face_at_rest(baseline))
-            files += [baseline] if self._normalisation == "enrolled" else []
-        for path in files:
-            self._known = self._known.plus(Path(path), self._views(path))
-        self._known = replace(self._known, views=(), neighbours=self._neighbours_in(self._known))
+        sums = SampleSums.none(len(columns[0]), len(columns[1]), len(self._pipeline.audio.speeds))
+        self._known = Enrolment(sums, checkpoint=checkpoint_digest(folder))
+        if isinstance(enrolment, Enrolment):
+            self._known = self._usable(enrolment, baseline)
+        else:
+            self._meet([enrolment] if isinstance(enrolment, str | Path) else enrolment, baseline)
 
     @property
     def labels(self) -> LabelSet:
@@ -148,6 +140,38 @@ class Recognizer:
                 probabilities, modalities = self._answer(Path(path), view, by_itself), modalities_of(view.sample)
                 yield Window(view.start_s, view.end_s, probabilities, modalities, view.track, view.speaking, view.path)
 
+    def _usable(self, known: Enrolment, baseline: str | Path | None) -> Enrolment:
+        """What another recognizer knows, where this one can take it as it is."""
+        if known.checkpoint != self._known.checkpoint:
+            raise InputError(
+                "enrolment: it is of a recognizer with another checkpoint; give this one the files instead"
+            )
+        if baseline is not None:
+            raise InputError(
+                "baseline: got one beside the enrolment of another recognizer, whose files were read without it; "
+                "give it to that recognizer, or the files to this one"
+            )
+        self._check_use(known.files)
+        return known
+
+    def _meet(self, enrolment: Iterable[str | Path], baseline: str | Path | None) -> None:
+        """Read the files that tell of the person."""
+        files = list(enrolment)
+        self._check_use(files)
+        if baseline is not None:
+            self._known = replace(self._known, resting=self._face_at_rest(baseline))
+            files += [baseline] if self._normalisation == "enrolled" else []
+        for path in files:
+            self._known = self._known.plus(Path(path), self._views(path))
+        self._known = replace(self._known, views=(), neighbours=self._neighbours_in(self._known))
+
+    def _check_use(self, files: Collection[str | Path]) -> None:
+        if files and self._normalisation != "enrolled":
+            raise InputError(
+                f"enrolment: normalisation {self._normalisation} has no use for files of the person; "
+                "leave them out, or take enrolled and a checkpoint that was trained with it"
+            )
+
     def _face_at_rest(self, path: str | Path) -> RestingFace | None:
         """Of the main face of a clip that is neutral throughout."""
         seen = [view.sample.video for views in self._views(path) for view in views if view.track == 0]
@@ -182,7 +206,7 @@ class Recognizer:
         given = [leave_out(sample, training.left_out) for sample in samples]
         inputs, originals = pad_batch(given, training.modality)
         with timed("network"):
-            return of_clips(self._trained.answer(inputs), originals).numpy()
+            return mean_over_speeds(self._trained.answer(inputs), originals).numpy()
 
     def _answer(self, path: Path, view: View, probabilities: NDArray[np.floating]) -> tuple[float, ...]:
         """What is said of a window by itself, beside what is said of the enrolment where it is its person, scaled."""
@@ -194,14 +218,12 @@ class Recognizer:
         """The enrolment's windows with what is said of each; None where answers take no account of them."""
         wccn, modality = self._trained.wccn, self._trained.config.training.modality
         if self._normalisation != "enrolled" or wccn is None or not known.views:
-            return known.neighbours
+            return None
         statistics = known.sums.statistics()
         files, samples = zip(*((file, statistics.standardise(sample)) for file, sample in known.views), strict=True)
         said = [self._ask(samples[first : first + TOGETHER]) for first in range(0, len(samples), TOGETHER)]
-        described, probabilities = describe(samples, modality), np.concatenate(said)
-        if known.neighbours is not None:
-            return known.neighbours.plus(files, described, probabilities)
-        return Neighbours(files, described, probabilities, self._trained.config.answer, modality, wccn)
+        answer = self._trained.config.answer
+        return Neighbours(files, describe(samples, modality), np.concatenate(said), answer, modality, wccn)
 
 
 def _together(windows: Iterable[tuple[View, ...]]) -> Iterator[list[View]]:

@@ -183,8 +183,12 @@ class Sample:
         return self
 
     def at_other_speeds(self) -> tuple[tuple[int, Sample], ...]:
-        """The number of each speed at which there is a sound, from 0 on, and the sample with that sound."""
-        heard = ((number, sound) for number, sound in enumerate(self.copies) if sound.present)
+        """The number of each speed at which there is a sound, from 0 on, and the sample with that sound.
+
+        None where the sound itself is absent, though a speed's resampling may have left a little of it: the answer to
+        a window without sound is that to its face.
+        """
+        heard = ((number, sound) for number, sound in enumerate(self.copies) if self.audio.present and sound.present)
         return tuple((number, replace(self, audio=sound, copies=())) for number, sound in heard)
 
 

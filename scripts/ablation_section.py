@@ -163,7 +163,7 @@ def _table(rows: Sequence[tuple[Row, RunMetrics]], full: RunMetrics | None) -> T
         (f"{'without' if row.turned == 'off' else 'with'} {row.part}", *_scores(run), *_gaps(run), judge(row, run))
         for row, run in rows
     ]
-    return Table((*header, "the part"), (*whole, *lines))
+    return Table((*header, "the part, by WAR"), (*whole, *lines))
 
 
 def _scores(run: RunMetrics) -> tuple[str, str, str]:

@@ -24,7 +24,7 @@ from omsn.config import Config
 from omsn.data.dataset import load_features
 from omsn.errors import InputError
 from omsn.files import replace_file
-from omsn.models.losses import together
+from omsn.models.answers import together
 from omsn.models.network import count_parameters
 from omsn.recipes import from_dict
 from omsn.report.run import BY_ITSELF_FILE, METRICS_FILE, PREDICTIONS_FILE, RunMetrics, read_metrics

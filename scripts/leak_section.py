@@ -125,6 +125,6 @@ def _sentence(random: Metric, unseen: Metric) -> str:
     if gap <= 0:
         return f"{both}{percent(unseen.pooled)}: here the random split does not flatter.\n"
     return (
-        f"{both}{percent(unseen.pooled)}. The {gap:.1f} points between the two are what knowing the people is worth, "
-        "and whoever meets new people does not get them.\n"
+        f"{both}{percent(unseen.pooled)}. About {gap:.0f} points are what knowing the people is worth, and whoever "
+        "meets new people does not get them. The table has an interval of each number; the gap itself has none.\n"
     )

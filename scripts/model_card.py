@@ -142,6 +142,7 @@ def _facts(trained: Checkpoint, size_bytes: int) -> Table:
         ("given", GIVEN[trained.config.training.modality]),
         ("normalisation", NORMALISATIONS[trained.config.training.normalisation]),
         ("networks", _networks(trained)),
+        ("recipe", _recipe(trained)),
         ("parameters", f"{count_parameters(trained.networks):,}"),
         ("size", f"{size_bytes / 1e6:.1f} MB"),
         ("temperature", told),
@@ -155,6 +156,15 @@ def _networks(trained: Checkpoint) -> str:
     return "one" if n_networks == 1 else f"{n_networks}, trained alike under different seeds, which answer together"
 
 
+def _recipe(trained: Checkpoint) -> str:
+    network = trained.config.network
+    fusion = f"fusion {network.fusion.kind}" + ("" if network.fusion.kind == "late" else ", SMGCNN")
+    beside = f"; statistics of the clip count {network.statistics.share:g}" if network.statistics.enabled else ""
+    named = trained.facts.get("recipe")
+    recipe = named if named in recipe_names() else "settings of its own"
+    return f"{recipe}: an encoder each for voice and face, {fusion}{beside}"
+
+
 def _data(trained: Checkpoint) -> Iterator[str]:
     corpora, held_out = _corpora(trained), trained.facts.get("held_out_speakers", ())
     clips = f"{trained.facts['clips']:,} clips of " if "clips" in trained.facts else ""
@@ -164,6 +174,11 @@ def _data(trained: Checkpoint) -> Iterator[str]:
     )
     kept_out = f"Kept out of the training, to score it: {', '.join(held_out)}. " if held_out else ""
     yield f"{kept_out}Nobody else's recordings trained or scored it.\n"
+    if trained.config.network.statistics.enabled:
+        yield (
+            "The weights hold a description of the clips learnt from, one row each: statistics of its features, "
+            "no sound and no pictures, but of a person all the same.\n"
+        )
     yield from (f"{facts.people}\n\n{facts.citation}\n" for name in corpora if (facts := CORPORA.get(name)))
 
 

@@ -23,11 +23,11 @@ from omsn.config import Config
 from omsn.data.dataset import FeatureSet, load_features
 from omsn.data.splits import Fold, make_folds
 from omsn.errors import ConfigError, InputError
-from omsn.models.losses import of_clips, probabilities_of
+from omsn.models.answers import mean_of_each
 from omsn.models.network import Logits, count_parameters
 from omsn.recipes import load_config
 from omsn.training.calibration import negative_log_likelihood
-from omsn.training.loop import fit
+from omsn.training.loop import fit, predict_probabilities
 from omsn.training.metrics import score
 from omsn.training.neighbours import answered_together, wccn_of
 from omsn.training.out_of_fold import OutOfFold, join
@@ -108,14 +108,16 @@ def _train(features: FeatureSet, fold: Fold, config: Config, seed: int) -> tuple
     """What a network says of each of the clips that score it by itself, its heads beside it, and its parameters."""
     parts, network = make_parts(features, fold, config.training), build_network(config, features, seed)
     fit(network, parts.train, None, config.training, seed=seed)
-    network.eval()
-    assert parts.test is not None  # a nested fold always has a test part
+    part = parts.test
+    assert part is not None  # a nested fold always has a test part
+    said = predict_probabilities([network], part, config.training)
     with torch.no_grad():
-        logits = network.logits(parts.test.whole)
-    said = of_clips(probabilities_of(logits.fused.double(), config.training.loss), parts.test.originals)
-    n_clips = len(fold.test)
-    own = Logits(logits.fused[:n_clips], logits.audio[:n_clips], logits.video[:n_clips])
-    return out_of_fold(features, fold, seed, said.numpy()), own, count_parameters([network])
+        logits = [network.logits(part.batch(rows)) for rows in part.in_turn()]
+    fused, audio, video = (
+        mean_of_each(torch.cat([getattr(one, name) for one in logits]), part.originals)
+        for name in ("fused", "audio", "video")
+    )
+    return out_of_fold(features, fold, seed, said.numpy()), Logits(fused, audio, video), count_parameters([network])
 
 
 def scores(answers: OutOfFold, by_itself: OutOfFold, audio: Tensor, video: Tensor) -> Mapping[str, str]:

@@ -9,7 +9,7 @@ from omsn.people import Enrolment
 from omsn.types import Sample, Stream
 from omsn.windows import View
 
-NOBODY = Enrolment(SampleSums.none(1, 1))
+NOBODY = Enrolment(SampleSums.none(1, 1), "of no checkpoint")
 
 
 def view(number: int, level: float, track: int = 0) -> View:

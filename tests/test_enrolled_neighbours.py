@@ -16,6 +16,7 @@ from omsn.config import AnswerConfig
 from omsn.data.dataset import FeatureSet
 from omsn.data.splits import Fold
 from omsn.data.synthetic import render_corpus
+from omsn.errors import InputError
 from omsn.models.checkpoint import load_checkpoint, save_checkpoint
 from omsn.people import MAX_VIEWS, MAX_VIEWS_A_FILE, Neighbours, describe
 from omsn.pipeline import make_sample
@@ -107,13 +108,24 @@ def test_a_file_is_no_neighbour_of_its_own() -> None:
     assert known.adjust(Path("c"), sample, own).argmax() == 1  # a is nearest
 
 
-def test_a_baseline_joins_the_neighbours_of_an_enrolment_that_is_known(together: Path, films: Sequence[Path]) -> None:
-    first = Recognizer(together, enrolment=films[2:])
-    both = Recognizer(together, enrolment=first.enrolment, baseline=films[1]).enrolment
-    assert both.neighbours is not None
-    assert both.neighbours.files == tuple(film.resolve() for film in (*films[2:], films[1]))
-    assert len(both.neighbours.described) == len(both.neighbours.probabilities) == len(films) - 1
-    assert not both.views
+def test_a_baseline_is_a_neighbour_as_the_files_of_an_enrolment_are(together: Path, films: Sequence[Path]) -> None:
+    known = Recognizer(together, enrolment=films[2:], baseline=films[1]).enrolment
+    assert known.neighbours is not None
+    assert known.neighbours.files == tuple(film.resolve() for film in (*films[2:], films[1]))
+    assert len(known.neighbours.described) == len(known.neighbours.probabilities) == len(films) - 1
+    assert not known.views
+
+
+def test_an_enrolment_of_another_checkpoint_is_refused(alone: Path, together: Path, films: Sequence[Path]) -> None:
+    known = Recognizer(alone, enrolment=films[:1]).enrolment
+    with pytest.raises(InputError, match="enrolment: it is of a recognizer with another checkpoint"):
+        Recognizer(together, enrolment=known)
+
+
+def test_a_baseline_beside_an_enrolment_that_is_known_is_refused(together: Path, films: Sequence[Path]) -> None:
+    known = Recognizer(together, enrolment=films[2:]).enrolment
+    with pytest.raises(InputError, match="baseline: got one beside the enrolment of another recognizer"):
+        Recognizer(together, enrolment=known, baseline=films[1])
 
 
 def nothing_in(number: int) -> View:

@@ -10,8 +10,8 @@ import pytest
 from made_views import NOBODY, view
 
 from omsn.errors import MediaError
-from omsn.features.normalise import SampleStatistics
-from omsn.people import ENROL_S, enrolled, standardised
+from omsn.features.normalise import SampleStatistics, SampleSums
+from omsn.people import ENROL_S, Enrolment, enrolled, standardised
 from omsn.windows import View
 
 FILE, OTHER = Path("a.mp4"), Path("b.mp4")
@@ -78,3 +78,15 @@ def test_a_short_file_alone_is_warned_of(
     known = NOBODY.plus(OTHER, [(view(0, 4.0),)]) if others else NOBODY
     list(enrolled([(replace(view(number, 1.0)),)], FILE, known))
     assert ("from this file alone (4.0 s)" in caplog.text) == warned
+
+
+def test_a_second_face_is_standardised_at_each_speed_by_its_own_windows() -> None:
+    def heard(level: float, track: int) -> View:
+        one = view(0, level, track)
+        copies = view(0, level + 5).sample.audio, view(0, level - 7).sample.audio
+        return replace(one, sample=replace(one.sample, copies=copies))
+
+    known = Enrolment(SampleSums.none(1, 1, 2), "of no checkpoint")
+    ((main, other),) = enrolled([(heard(10.0, 0), heard(-10.0, 1))], FILE, known)
+    for sample in (main.sample, other.sample):
+        assert [copy.values.mean() for copy in sample.copies] == [0, 0]

@@ -171,8 +171,11 @@ def test_a_pause_is_no_speech_however_long(tmp_path: Path) -> None:
     samples = 1e-4 * rng.standard_normal(16000 * 14)
     samples[: 16000 * 4] += 0.3 * np.sin(np.arange(16000 * 4) / 16)
     soundfile.write(tmp_path / "a.wav", samples, 16000, subtype="FLOAT")
-    heard = [views[0].sample.audio.present for views in views_of(tmp_path / "a.wav", CONFIG)]
-    assert heard == [True, True, False, False, False, False]
+    asked = replace(CONFIG, audio=AudioFeatures(speeds=(0.8, 1.25)))
+    found = [views[0].sample for views in views_of(tmp_path / "a.wav", asked)]
+    assert [sample.audio.present for sample in found] == [True, True, False, False, False, False]
+    assert [len(sample.at_other_speeds()) for sample in found] == [2, 2, 0, 0, 0, 0]
+    assert not any(copy.present for sample in found[3:] for copy in sample.copies)
     untrimmed = replace(CONFIG, speech=Speech(trim=False))
     assert all(views[0].sample.audio.present for views in views_of(tmp_path / "a.wav", untrimmed))
 

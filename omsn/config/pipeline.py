@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import pairwise
 from typing import Literal
 
 from omsn.config.ranges import Checked, bounded
@@ -64,8 +65,8 @@ class AudioFeatures(Checked):
         super().__post_init__()
         if self.n_mfcc > self.n_mels:
             raise ConfigError(f"AudioFeatures.n_mfcc: got {self.n_mfcc}, expected at most n_mels = {self.n_mels}")
-        apart = {1.0, *(round(speed, 2) for speed in self.speeds)}
-        if len(apart) <= len(self.speeds) or not all(0.5 <= speed <= 2 for speed in self.speeds):
+        steps = [round(more - less, 6) for less, more in pairwise(sorted((1.0, *self.speeds)))]
+        if not (all(step >= 0.01 for step in steps) and all(0.5 <= speed <= 2 for speed in self.speeds)):
             raise ConfigError(
                 f"AudioFeatures.speeds: got {list(self.speeds)}, expected speeds from 0.5 to 2, not 1, 0.01 apart, "
                 "such as [0.92, 1.08]"

@@ -24,8 +24,8 @@ from omsn.config import Config, Normalisation
 from omsn.errors import CheckpointError, InputError
 from omsn.files import replace_file
 from omsn.labels import LabelSet
+from omsn.models.answers import answer_of
 from omsn.models.batch import Batch
-from omsn.models.losses import answer_of
 from omsn.models.network import CLOSED_FORM, Network, Sizes, count_parameters
 from omsn.recipes import from_dict, to_dict
 from omsn.types import Floats
@@ -77,6 +77,19 @@ class Checkpoint:
         """What the networks say together of standardised samples: (B, K) probabilities before the temperature."""
         with torch.inference_mode():
             return answer_of(self.networks, batch, self.config.training.loss)
+
+
+def checkpoint_digest(folder: Path) -> str:
+    """SHA-256 of the files of a checkpoint, in hexadecimal; of those that are there.
+
+    Raises:
+        CheckpointError: one is there and cannot be read.
+    """
+    files = [folder / name for name in (CONFIG_NAME, WEIGHTS_NAME)]
+    try:
+        return hashlib.sha256(b"".join(file.read_bytes() for file in files if file.is_file())).hexdigest()
+    except OSError as error:
+        raise CheckpointError(f"{folder}: cannot be read ({error.strerror}: {error.filename})") from error
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from omsn.models.batch import Batch
-from omsn.models.pooling import N_STATISTICS, clip_statistics, fixed
+from omsn.models.pooling import N_STATISTICS, fixed, pooled_statistics
 
 LIMIT = 6.0
 """Standardised frames are cut at this many standard deviations: that of ``omsn/features/normalise.py`` (a test)."""
@@ -62,5 +62,5 @@ class SpeakerColumns(nn.Module):
 
 def described(batch: Batch) -> Tensor:
     """Statistics of both modalities side by side (B, S); 0 for one that is absent."""
-    sound = clip_statistics(batch.audio, batch.audio_mask)
-    return torch.cat([sound, clip_statistics(batch.video, batch.video_mask)], dim=1)
+    sound = pooled_statistics(batch.audio, batch.audio_mask)
+    return torch.cat([sound, pooled_statistics(batch.video, batch.video_mask)], dim=1)

@@ -12,7 +12,7 @@ N_STATISTICS = 3 + len(QUANTILES)
 """Of each feature column."""
 
 
-def clip_statistics(frames: Tensor, mask: Tensor) -> Tensor:
+def pooled_statistics(frames: Tensor, mask: Tensor) -> Tensor:
     """Mean, deviation, mean step from frame to frame and quantiles of each column over real frames.
 
     (B, T, F) and (B, T) to (B, 6 F); 0 for a clip without a frame.

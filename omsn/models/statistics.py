@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from omsn.config import FisherConfig, StatisticsConfig
 from omsn.models.fisher import FisherVectors
-from omsn.models.pooling import N_STATISTICS, clip_statistics, fixed
+from omsn.models.pooling import N_STATISTICS, fixed, pooled_statistics
 
 LIMIT = 3.0
 """Standardised statistics are cut at this many standard deviations."""
@@ -98,7 +98,7 @@ class KnownClips(nn.Module):
 
     def described(self, frames: Tensor, mask: Tensor) -> tuple[Tensor, ...]:
         """What each view is of, (B, S) each."""
-        statistics = (clip_statistics(kind, mask) for kind in self.by_kind(frames))
+        statistics = (pooled_statistics(kind, mask) for kind in self.by_kind(frames))
         return *statistics, *(fisher(kind, mask) for fisher, kind in self.by_mixture(frames))
 
     def by_kind(self, frames: Tensor) -> tuple[Tensor, ...]:
@@ -111,7 +111,7 @@ class KnownClips(nn.Module):
 
     def embed(self, described: Sequence[Tensor], present: Tensor) -> Tensor:
         """All views of clips as rows (B, D) of length 1; 0 where the modality is absent, (B,)."""
-        views = [view(of_clips) for view, of_clips in zip(self.views, described, strict=True)]
+        views = [view(rows) for view, rows in zip(self.views, described, strict=True)]
         nothing = torch.zeros(len(present), 0, device=present.device)  # of a modality that is not looked at
         return F.normalize(torch.cat([nothing, *views], dim=1), dim=1) * present.unsqueeze(1)
 

@@ -96,7 +96,7 @@ def cross_validate(
     metrics = describe_run(plan, features, rounds, leaks, start)
     metrics |= {
         "members": plan.networks,
-        "parameters": facts[0].parameters,
+        "parameters": _largest(facts),
         "made_with": facts[0].made_with if all(one.made_with == facts[0].made_with for one in facts) else None,
         "seconds": round(seconds, 1),
         "scores": summarise(predictions, features.labels),
@@ -193,6 +193,11 @@ class _RoundFacts(NamedTuple):
     seconds: float
     parameters: int | None
     made_with: dict[str, str] | None
+
+
+def _largest(facts: Sequence[_RoundFacts]) -> int | None:
+    """Parameters of the round that has most: what is fitted in closed form grows with the clips of a fold."""
+    return max((one.parameters for one in facts if one.parameters is not None), default=None)
 
 
 def _facts_of(done: Path) -> _RoundFacts:

@@ -15,7 +15,8 @@ from omsn.config import TrainingConfig
 from omsn.data.augment import augment
 from omsn.data.padded import PaddedSet
 from omsn.errors import TrainingError
-from omsn.models.losses import LOSSES, answer_of, of_clips, total_loss
+from omsn.models.answers import answer_of, mean_of_each, mean_over_speeds
+from omsn.models.losses import LOSSES, total_loss
 from omsn.models.network import Network
 from omsn.training.known_speakers import standardised_by_speaker
 from omsn.training.state import Epoch, TrainingState, load_state, save_state
@@ -126,10 +127,12 @@ def _check_finite(what: str, value: Tensor, epoch: int, names: Sequence[str]) ->
 
 
 def evaluate(network: Network, part: PaddedSet, config: TrainingConfig) -> tuple[float, float]:
-    """Mean loss of the fused logits, without smoothing, and WAR, of clips and their copies at other speeds."""
+    """Mean loss of the fused logits, without smoothing, and WAR; of a clip at several speeds, of its mean logits."""
     logits = torch.cat([network(part.batch(rows)) for rows in part.in_turn()])
-    value = LOSSES[config.loss](logits, F.one_hot(part.targets, logits.shape[1]).to(logits.dtype))
-    return float(value), float((logits.argmax(dim=1) == part.targets).float().mean())
+    logits = mean_of_each(logits, part.originals)
+    targets = part.targets[: len(logits)]
+    value = LOSSES[config.loss](logits, F.one_hot(targets, logits.shape[1]).to(logits.dtype))
+    return float(value), float((logits.argmax(dim=1) == targets).float().mean())
 
 
 def predict_probabilities(networks: Sequence[Network], part: PaddedSet, config: TrainingConfig) -> Tensor:
@@ -141,7 +144,7 @@ def predict_probabilities(networks: Sequence[Network], part: PaddedSet, config: 
         network.eval()
     with torch.no_grad():
         said = torch.cat([answer_of(networks, part.batch(rows), config.loss) for rows in part.in_turn()])
-    return of_clips(said, part.originals)
+    return mean_over_speeds(said, part.originals)
 
 
 def learning_rate(step: int, n_steps: int, config: TrainingConfig) -> float:

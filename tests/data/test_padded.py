@@ -72,6 +72,12 @@ def test_copies_at_other_speeds_stand_behind_all_clips_one_speed_after_the_other
     assert len(pad(samples, [2, 0, 1], "video")) == 3
 
 
+def test_what_has_no_sound_has_none_at_another_speed() -> None:
+    heard = replace(SAMPLES[0], audio=Stream.absent(AUDIO), copies=(stream(AUDIO, 2), Stream.absent(AUDIO)))
+    assert heard.at_other_speeds() == ()
+    assert len(pad([heard], [0])) == 1
+
+
 def test_targets_and_names_stay_beside_the_clips() -> None:
     padded = pad(SAMPLES, [2, 0, 1])
     assert len(padded) == 3

@@ -70,7 +70,7 @@ def test_centred_windows_are_views_of_their_own() -> None:
     ]
     assert [len(one.mean) for one in module.mixtures] == [6, 9, 2, 3, 10, 15]
     described = module.described(batch.audio, batch.audio_mask)
-    assert [of_clips.shape[1] for of_clips in described] == [len(view.mean) for view in module.views]
+    assert [rows.shape[1] for rows in described] == [len(view.mean) for view in module.views]
     assert module(batch.audio, batch.audio_mask).shape == (4, 8 * 3)
 
 

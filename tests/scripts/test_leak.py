@@ -46,7 +46,7 @@ def test_the_section_says_what_is_shared_and_what_that_is_worth(runs: dict[str, 
     ):
         assert start in section
     assert "The random split says 95.0%" in section
-    assert "the same network reaches 75.0%. The 20.0 points between the two" in section
+    assert "the same network reaches 75.0%. About 20 points are" in section
     assert "(leak.svg)" in section
 
 

@@ -14,6 +14,7 @@ import pytest
 import ship_weights
 from made_checkpoint import write_checkpoint, write_hum
 from made_up_run import made_up_metrics, write_run
+from model_card import model_card
 from typer.testing import CliRunner
 
 from omsn.cli import app
@@ -118,6 +119,23 @@ def test_the_card_tells_people_licence_scores_and_limits(run: Path, judged: Path
         "children",
     ):
         assert wanted in card, wanted
+
+
+def test_the_card_tells_what_answers_and_what_is_kept_of_the_clips(run: Path, tmp_path: Path) -> None:
+    kept = "The weights hold a description of the clips learnt from"
+    card = shipped(run, (), tmp_path / "weights")
+    assert "| recipe | default: an encoder each for voice and face, fusion mpdrf, SMGCNN |" in card
+    assert kept not in card
+    trained = load_checkpoint(run / "checkpoint")
+    network = replace(trained.config.network, fusion=replace(trained.config.network.fusion, kind="late"))
+    network = replace(network, statistics=replace(network.statistics, enabled=True))
+    late = replace(trained, config=replace(trained.config, network=network), facts=FACTS | {"recipe": "late"})
+    card = model_card(late, None, (), 1)
+    assert (
+        "| recipe | late: an encoder each for voice and face, fusion late; statistics of the clip count 0.7 |" in card
+    )
+    assert kept in card
+    assert "| recipe | settings of its own: " in model_card(replace(late, facts={"recipe": "mine"}), None, (), 1)
 
 
 def test_the_commands_of_the_card_are_commands_with_the_settings_of_the_checkpoint(run: Path, tmp_path: Path) -> None:

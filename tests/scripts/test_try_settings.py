@@ -92,7 +92,8 @@ def test_the_loss_is_of_what_is_answered() -> None:
     network, parts = build_network(config, corpus, 0), make_parts(corpus, fold, config.training)
     fit(network, parts.train, None, config.training, seed=0)
     assert parts.test is not None
-    odds = torch.sigmoid(network.eval()(parts.test.whole))
+    with torch.no_grad():
+        odds = torch.sigmoid(network.eval()(parts.test.whole))
     expected = -(odds / odds.sum(dim=1, keepdim=True))[range(len(odds)), parts.test.targets].log().mean()
     assert float(trials.run_trial(corpus, [fold], config, seed=0)["loss"]) == pytest.approx(float(expected), abs=1e-4)
 

@@ -87,6 +87,17 @@ def test_the_report_accepts_its_metrics(finished: Path) -> None:
     assert metrics.parameters == count_parameters([build_network(plan_of(finished).config, corpus, 0)])
 
 
+def test_parameters_are_those_of_the_largest_network(finished: Path, cache: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    last = max((run / "folds").glob("*/round.json"))
+    facts = json.loads(last.read_text(encoding="utf-8"))
+    larger = facts["parameters"] + 7
+    last.write_text(json.dumps(facts | {"parameters": larger}), encoding="utf-8")
+    metrics = cross_validate(plan_of(cache), run, baseline=False)
+    assert metrics["parameters"] == larger
+
+
 def test_the_report_is_written(finished: Path, tmp_path: Path) -> None:
     for name in ("metrics.json", *RESULTS):
         (tmp_path / name).write_bytes((finished / name).read_bytes())

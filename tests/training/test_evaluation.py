@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_corpus import AUDIO, LABELS, TRAINING, VIDEO, config, network, samples, write_cache
+import torch
+from tiny_corpus import AUDIO, LABELS, TRAINING, VIDEO, config, network, quicker, samples, write_cache
 
 from omsn.config import Normalisation
 from omsn.data.dataset import load_features
@@ -195,3 +196,27 @@ def test_a_cache_without_the_speeds_that_clips_are_asked_about_at_is_refused(cac
     folder = write(tmp_path / "a", config=replace(settings, pipeline=other))
     with pytest.raises(CheckpointError, match="prepared with other settings than the checkpoint was trained on"):
         evaluate_checkpoint(folder, cache)
+
+
+@pytest.mark.parametrize("normalisation", ["none", "enrolled"])
+def test_clips_are_asked_about_at_the_speeds_of_the_checkpoint(normalisation: Normalisation, tmp_path: Path) -> None:
+    settings = config(normalisation=normalisation, identity_columns=())
+    pipeline = replace(settings.pipeline, audio=replace(settings.pipeline.audio, speeds=(0.9, 1.1)))
+    made = quicker(samples(("1", "2")))
+    folder = write(tmp_path / "made", config=replace(settings, pipeline=pipeline))
+    _, answers = evaluate_checkpoint(folder, write_cache(tmp_path / "cache", made, pipeline))
+    assert len(answers) == len(made)
+    statistics = TRAINED_ON if normalisation == "none" else None
+    own = {speaker: [one.sample for one in made if one.clip.speaker == speaker] for speaker in ("1", "2")}
+    for row, one in enumerate(made):
+        by = statistics or SampleStatistics.of(own[one.clip.speaker])
+        sample = by.standardise(one.sample)
+        heard = [sound for sound in (sample.audio, *sample.copies) if sound.present] or [sample.audio]
+        with torch.no_grad():
+            said = [
+                network().eval()(pad([replace(sample, audio=sound, copies=())], [0]).whole).softmax(dim=1)[0]
+                for sound in heard
+            ]
+        expected = torch.stack(said).log().mean(dim=0).softmax(dim=0)
+        assert len(said) == (3 if one.sample.audio.present else 1)
+        np.testing.assert_allclose(answers.probabilities[row], expected, atol=1e-5)

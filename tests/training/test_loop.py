@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.metrics import log_loss
-from tiny_corpus import ENCODER, NETWORK, PLAIN, TRAINING, labelled, network, padded, samples
+from tiny_corpus import ENCODER, NETWORK, PLAIN, TRAINING, labelled, network, padded, quicker, samples
 from torch import Tensor
 
 from omsn.config import LossName, NetworkConfig, TrainingConfig
@@ -47,6 +47,22 @@ def without_dropout() -> Network:
     encoder = replace(ENCODER, input_dropout=0.0, dropout=0.0)
     fusion, classifier = replace(NETWORK.fusion, dropout=0.0), replace(NETWORK.classifier, dropout=0.0)
     return network(config=NetworkConfig(encoder, encoder, fusion, classifier))
+
+
+def test_a_clip_at_several_speeds_is_scored_by_what_is_said_of_it_at_all_of_them() -> None:
+    made = samples(("1",))
+    part = padded(quicker(made))
+    asked = network().eval()
+    with torch.no_grad():
+        logits = asked(part.whole)
+        loss, war = evaluate(asked, part, TRAINING)
+    said = torch.stack([logits[part.originals == row].log_softmax(dim=1).mean(dim=0) for row in range(len(made))])
+    expected = said.softmax(dim=1)
+    torch.testing.assert_close(predict_probabilities([asked], part, TRAINING), expected)
+    truth = part.targets[: len(made)]
+    assert not torch.allclose(expected, logits[: len(made)].softmax(dim=1), atol=1e-3)
+    assert loss == pytest.approx(log_loss(truth, said.double().softmax(dim=1), labels=range(3)), rel=1e-5)
+    assert war == pytest.approx(float((expected.argmax(dim=1) == truth).float().mean()))
 
 
 # ---------------------------------------------------------------- schedule, targets, batches

@@ -10,7 +10,7 @@ from tiny_corpus import samples, write_cache
 from tiny_run import FAST, half_a_round, plan_of, same_results, without_times
 
 from omsn.errors import ConfigError
-from omsn.models.losses import together
+from omsn.models.answers import together
 from omsn.report.run import parse_metrics, read_history
 from omsn.training.crossval import cross_validate
 from omsn.training.out_of_fold import read_predictions
