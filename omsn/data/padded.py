@@ -49,7 +49,7 @@ class PaddedSet:
     def batch(self, rows: Tensor) -> Batch:
         """The clips at these rows (B,), cut to the longest of them."""
         audio_mask, video_mask = self.whole.audio_mask[rows], self.whole.video_mask[rows]
-        audio_frames, video_frames = _longest(audio_mask), _longest(video_mask)
+        audio_frames, video_frames = longest(audio_mask), longest(video_mask)
         return Batch(
             self.whole.audio[rows, :audio_frames],
             audio_mask[:, :audio_frames],
@@ -119,7 +119,7 @@ def _stack(streams: Sequence[Stream], *, wanted: bool) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(values), torch.from_numpy(mask)
 
 
-def _longest(mask: Tensor) -> int:
+def longest(mask: Tensor) -> int:
     """Frames up to the last real one of any clip, at least 1."""
     real = torch.nonzero(mask.any(dim=0))
     return int(real[-1]) + 1 if len(real) else 1

@@ -74,14 +74,14 @@ def fit_statistics(network: Network, train: PaddedSet) -> None:
         return
     originals = train.originals
     rows = _learnt_from(originals, copies=network.config.statistics.modality != "video")
+    clip_ids, clip_of_row = originals[rows].unique(return_inverse=True)  # type: ignore[no-untyped-call]
     machine = _unfitted(network, len(rows))
     clips = _seen_by(machine, train, rows)
     if not _fit(machine, clips, network.config.statistics):
-        logger.warning("statistics of %d clips tell nothing: the encoders answer alone", len(rows))
+        logger.warning("statistics of %d clips tell nothing: the encoders answer alone", len(clip_ids))
         return
-    kept, of = originals[rows].unique(return_inverse=True)  # type: ignore[no-untyped-call]
-    own = None if train.speakers is None or network.speakers is not None else train.speakers.own[kept]
-    unheard = _unheard(network, clips, _parts(train.targets[kept], own)[of])
+    own = None if train.speakers is None or network.speakers is not None else train.speakers.own[clip_ids]
+    unheard = _unheard(network, clips, _parts(train.targets[clip_ids], own)[clip_of_row])
     probabilities = torch.softmax(SHARPNESS * unheard.double(), dim=1).numpy()
     sharpness = SHARPNESS / fit_temperature(probabilities, clips.targets.numpy())
     machine.coefficients.mul_(sharpness)

@@ -13,7 +13,7 @@ from sklearn.mixture import GaussianMixture
 from torch import Tensor
 
 from omsn.config import StatisticsConfig
-from omsn.data.padded import CHUNK
+from omsn.data.padded import CHUNK, longest
 from omsn.models.fisher import FisherVectors
 from omsn.models.pooling import scale_of
 from omsn.models.statistics import KnownClips, WhitenedView
@@ -79,8 +79,7 @@ def _stretches_of(fisher: FisherVectors, frames: Tensor, mask: Tensor) -> Floats
 def _in_turn(mask: Tensor) -> Iterator[tuple[slice, slice]]:
     """Some clips at a time, up to the last real frame of any of them: places in what is (n, T) or more."""
     for at in range(0, len(mask), CHUNK):
-        real = mask[at : at + CHUNK].any(dim=0).nonzero()
-        yield slice(at, at + CHUNK), slice(0, int(real[-1]) + 1 if len(real) else 1)
+        yield slice(at, at + CHUNK), slice(0, longest(mask[at : at + CHUNK]))
 
 
 def _fit_mixture(fisher: FisherVectors, points: Floats) -> None:

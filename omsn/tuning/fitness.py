@@ -38,8 +38,6 @@ DROPOUT = "network.classifier.dropout"
 SEARCHABLE = (LEARNING_RATE, WEIGHT_DECAY, DROPOUT)
 """What a short training of SMGCNN alone can tell apart: the settings with a ``tunable`` range in ``omsn/config/``."""
 
-ENCODING_BATCH = 128
-
 
 @dataclass(frozen=True, eq=False)
 class Fused:
@@ -126,10 +124,8 @@ def fused_maps(features: FeatureSet, fold: Fold, config: Config, seed: int, on_e
 @torch.no_grad()
 def _encode(network: Network, part: PaddedSet) -> Tensor:
     """(n, C, N, W) maps of every clip, unmixed and undisturbed."""
-    rows = torch.split(torch.arange(len(part)), ENCODING_BATCH)
-    return torch.cat(
-        [network.fuse(*network.encode(network.standardised(part.batch(some)))) for some in rows]
-    ).contiguous()
+    batches = (network.standardised(part.batch(rows)) for rows in part.in_turn())
+    return torch.cat([network.fuse(*network.encode(batch)) for batch in batches]).contiguous()
 
 
 def fresh_classifier(features: FeatureSet, config: Config, seed: int) -> SMGCNN:
