@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,7 +69,7 @@ def fit(
         TrainingError: a loss or gradient is not finite; the message names the clips.
         CheckpointError: the state at ``state_path`` is damaged or of another run.
     """
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), _without_statistics(network):
         torch.manual_seed(seed)
         train = standardised_by_speaker(network, train)
         state = TrainingState.start(network, config, seed)
@@ -82,8 +83,18 @@ def fit(
                 on_epoch(state.history[-1])
         best = config.keep == "best" and validation is not None
         network.load_state_dict(state.best_weights if best else state.kept_weights())
-        fit_statistics(network, train)
-        return Fitted(tuple(state.history), state.best_epoch if best else len(state.history))
+    fit_statistics(network, train)
+    return Fitted(tuple(state.history), state.best_epoch if best else len(state.history))
+
+
+@contextmanager
+def _without_statistics(network: Network) -> Iterator[None]:
+    """What is fitted to whole clips learns nothing by gradient: it is neither averaged nor saved after each epoch."""
+    statistics, network.statistics = network.statistics, None
+    try:
+        yield
+    finally:
+        network.statistics = statistics
 
 
 def _epoch(state: TrainingState, train: PaddedSet, validation: PaddedSet | None, config: TrainingConfig) -> None:

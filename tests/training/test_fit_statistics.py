@@ -288,3 +288,17 @@ def test_damaged_statistics_are_refused(tmp_path: Path) -> None:
 def test_one_vs_rest_losses_do_not_go_with_them() -> None:
     with pytest.raises(ConfigError, match=r"got binary_cross_entropy, but network\.statistics answers with softmax"):
         Config(network=WITH, training=TrainingConfig(loss="binary_cross_entropy"))
+
+
+def test_a_training_that_stops_saves_no_kernel_machine_and_leaves_it_in_place(tmp_path: Path) -> None:
+    net, path = network(0, WITH), tmp_path / "state"
+
+    def stop(_: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(net, part(), None, PLAIN, seed=0, state_path=path, on_epoch=stop)
+    assert net.statistics is not None
+    assert not any("statistics" in name for name in load_file(path))
+    fit(net, part(), None, PLAIN, seed=0, state_path=path)
+    assert net.statistics.fitted
