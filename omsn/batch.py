@@ -22,7 +22,7 @@ from omsn.export.json import prediction_to_dict
 from omsn.files import explain
 from omsn.media.container import check_readable
 from omsn.media.find import Found, MediaFile, find_media
-from omsn.models.checkpoint import checkpoint_digest
+from omsn.models.checkpoint import digest_of
 from omsn.people import Enrolment
 from omsn.progress import OnStep, Reached, clock, telling
 from omsn.recognizer import Recognizer
@@ -92,7 +92,7 @@ class Model:
             CheckpointError: it is there and cannot be read.
             InputError: a name of the enrolment stands for no file, or a file of it, or the baseline, cannot be read.
         """
-        enrolment, digest = _enrolment(enrol), checkpoint_digest(checkpoint)
+        enrolment, digest = _enrolment(enrol), digest_of(checkpoint)
         model = Model(checkpoint.absolute(), normalisation, digest, enrolment, _digest("enrolment", enrolment))
         if baseline is None:
             return model

@@ -24,7 +24,7 @@ from omsn.features.normalise import SampleStatistics, SampleSums, leave_out
 from omsn.labels import LabelSet
 from omsn.media.probe import probe
 from omsn.models.answers import mean_over_speeds
-from omsn.models.checkpoint import check_columns, checkpoint_digest, load_checkpoint, mode_for, shipped_checkpoint
+from omsn.models.checkpoint import check_columns, digest_of, load_checkpoint, mode_for, shipped_checkpoint
 from omsn.people import Enrolment, Neighbours, describe, enrolled, standardised
 from omsn.timing import timed
 from omsn.training.calibration import tempered
@@ -88,7 +88,7 @@ class Recognizer:
         self._statistics = SampleStatistics.from_arrays(self._trained.statistics)
         self._normalisation = mode_for(self._trained, normalisation)
         sums = SampleSums.none(len(columns[0]), len(columns[1]), len(self._pipeline.audio.speeds))
-        self._known = Enrolment(sums, checkpoint=checkpoint_digest(folder))
+        self._known = Enrolment(sums, checkpoint=digest_of(folder))
         if isinstance(enrolment, Enrolment):
             self._known = self._usable(enrolment, baseline)
         else:

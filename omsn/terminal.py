@@ -294,12 +294,18 @@ def print_search(facts: Mapping[str, Any], recipe: Path, page: Path) -> None:
 
 
 def print_facts(facts: Mapping[str, Any]) -> None:
-    """Names and values, one a line."""
+    """Names and values, one a line; what is empty is left out."""
     table = Table(show_header=False, box=None)
     for name, value in facts.items():
-        told = json.dumps(value) if isinstance(value, dict | list) else str(value)
-        table.add_row(shown(name.replace("_", " ")), shown(told))
+        if value not in ({}, [], ""):
+            table.add_row(shown(name.replace("_", " ")), shown(_told(value)))
     _print_table(table)
+
+
+def _told(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return json.dumps(value) if isinstance(value, dict | list) else str(value)
 
 
 def _print_table(table: Table, console: Console = out) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
 from itertools import islice
@@ -18,6 +19,9 @@ BACKENDS = ("loky", "threading", *CLUSTERS)
 
 SLICE = 8
 """Tasks a worker between two reports, where a backend cannot report each as it ends."""
+
+# loky puts another process in the place of one that has grown or waited for long; no task is lost.
+warnings.filterwarnings("ignore", "A worker stopped while some jobs were given", UserWarning)
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")

@@ -171,3 +171,11 @@ def test_names_in_brackets_are_shown_as_they_are(capsys: pytest.CaptureFixture[s
     for name in ("Ann [left], Bob [/right]", "recipe: run[1]/tuned.toml", "report: run[1]/", "report: [a]/r.html"):
         assert name in told
     assert "leak: take[b]1" in warned
+
+
+def test_facts_are_told_short_and_empty_ones_not_at_all(capsys: pytest.CaptureFixture[str]) -> None:
+    print_facts({"temperature": 0.982571746429369, "held_out_scores": {}, "seeds": [], "recipe": "late"})
+    assert [line.split() for line in capsys.readouterr().out.splitlines()] == [
+        ["temperature", "0.9826"],
+        ["recipe", "late"],
+    ]

@@ -37,6 +37,7 @@ CONFIG_NAME = "config.json"
 CHECKPOINT_FORMAT = 2
 MAX_SHIPPED_BYTES = 10_000_000
 """What the shipped folder may weigh: everybody who installs the package downloads it."""
+SHOWN_CHARACTERS = 300
 _REMEDY = "copy the whole folder again from where it came, or train again"
 _NETWORK, _STATISTICS, _WCCN = re.compile(r"networks\.(\d+)\."), "statistics.", "wccn"
 
@@ -79,8 +80,8 @@ class Checkpoint:
             return answer_of(self.networks, batch, self.config.training.loss)
 
 
-def checkpoint_digest(folder: Path) -> str:
-    """SHA-256 of the files of a checkpoint, in hexadecimal; of those that are there.
+def digest_of(folder: Path) -> str:
+    """SHA-256 of the files of a checkpoint, those that are there: changes with anything in it.
 
     Raises:
         CheckpointError: one is there and cannot be read.
@@ -122,7 +123,9 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
         "temperature": checkpoint.temperature,
         "facts": dict(checkpoint.facts),
     }
-    replace_file(folder / WEIGHTS_NAME, save(weights))
+    content = save(weights)
+    described["weights_sha256"] = hashlib.sha256(content).hexdigest()
+    replace_file(folder / WEIGHTS_NAME, content)
     replace_file(folder / CONFIG_NAME, (json.dumps(described, indent=1) + "\n").encode())
 
 
@@ -156,7 +159,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
             network.load_state_dict(once | _part(tensors, _network(number)))
     except RuntimeError as error:
         raise CheckpointError(
-            f"{folder / WEIGHTS_NAME}: weights of another network than {CONFIG_NAME}: {error}"
+            f"{folder / WEIGHTS_NAME}: weights of another network than {CONFIG_NAME}: {_first_of(error)}; {_REMEDY}"
         ) from error
     statistics = {name: tensor.numpy() for name, tensor in _part(tensors, _STATISTICS).items()}
     found_shapes = {name: values.shape for name, values in statistics.items()}
@@ -171,16 +174,8 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     modality = config.training.modality
     n_columns = len(audio) * (modality != "video") + len(video) * (modality != "audio")
     wccn = _wccn_of(tensors, n_columns, folder)
+    _check_unchanged(folder / WEIGHTS_NAME, described.get("weights_sha256"))
     return Checkpoint(ready, config, labels, audio, video, statistics, speakers, facts, temperature, wccn)
-
-
-def digest_of(folder: Path) -> str:
-    """Changes with anything in a checkpoint.
-
-    Raises:
-        OSError: a file of it cannot be read.
-    """
-    return hashlib.sha256(b"".join((folder / name).read_bytes() for name in (CONFIG_NAME, WEIGHTS_NAME))).hexdigest()
 
 
 def shipped_checkpoint() -> Path:
@@ -336,6 +331,22 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
                 f"{path}: a pickle (torch.save), which is never loaded; OMSN reads safetensors only"
             ) from error
         raise CheckpointError(f"{path}: damaged weights ({error}); {_REMEDY}") from error
+
+
+def _check_unchanged(path: Path, written: object) -> None:
+    """Refuse weights whose bytes are not those that were saved; checkpoints of before do not tell."""
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if written is not None and found != written:
+        raise CheckpointError(
+            f"{path}: damaged weights (SHA-256 {found[:12]}..., {CONFIG_NAME} was saved with {str(written)[:12]}...); "
+            f"{_REMEDY}"
+        )
+
+
+def _first_of(error: RuntimeError) -> str:
+    """What torch says of weights that do not fit, as one line of at most ``SHOWN_CHARACTERS``."""
+    told = " ".join(str(error).split())
+    return told if len(told) <= SHOWN_CHARACTERS else f"{told[:SHOWN_CHARACTERS]}..."
 
 
 def _is_pickle(path: Path) -> bool:
