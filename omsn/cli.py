@@ -380,15 +380,18 @@ def _common(
 def main() -> None:
     """Run the command line; errors made on purpose become one line and exit code 1."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # so that nothing unfinished is left behind
-    if "" in sys.argv[1:]:
-        _fail("an argument is empty; is a variable of the shell unset? An empty name would mean the current folder")
+    # Told to end, it leaves nothing unfinished behind.
+    before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
+        if "" in sys.argv[1:]:
+            _fail("an argument is empty; is a variable of the shell unset? An empty name would mean the current folder")
         app()
     except OmsnError as error:
         _fail(str(error))
     except OSError as error:
         _fail(explain(error))
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _fail(message: str) -> NoReturn:
