@@ -20,9 +20,6 @@ BACKENDS = ("loky", "threading", *CLUSTERS)
 SLICE = 8
 """Tasks a worker between two reports, where a backend cannot report each as it ends."""
 
-# loky puts another process in the place of one that has grown or waited for long; no task is lost.
-warnings.filterwarnings("ignore", "A worker stopped while some jobs were given", UserWarning)
-
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
@@ -126,6 +123,8 @@ def _parallel(jobs: int, backend: str | None, return_as: str) -> Parallel:
 def _options(backend: str) -> dict[str, Any]:
     """What joblib must be told of a backend, which is made known to it where it is not yet."""
     if backend == "loky":
+        # It puts another process in the place of one that has grown or waited for long; no task is lost.
+        warnings.filterwarnings("ignore", "A worker stopped while some jobs were given", UserWarning)
         return {"inner_max_num_threads": 1}
     if backend == "dask":
         return {"client": _dask_client()}

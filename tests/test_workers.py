@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import warnings
 from pathlib import Path
 from types import ModuleType
 
@@ -100,3 +101,9 @@ def test_a_backend_that_is_not_installed_is_told(
 def test_dask_without_a_cluster_is_told() -> None:
     with pytest.raises(InputError, match=r"backend dask: no cluster at any address .*DASK_SCHEDULER_ADDRESS"):
         list(run_tasks(square, [1], backend="dask"))
+
+
+def test_a_worker_that_was_replaced_is_nothing_to_warn_of(recwarn: pytest.WarningsRecorder) -> None:
+    list(run_tasks(square, [1, 2], jobs=2))
+    warnings.warn("A worker stopped while some jobs were given to the executor.", UserWarning, stacklevel=1)
+    assert not recwarn.list

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -72,14 +74,14 @@ def pad(
     Raises:
         InputError: no samples, or samples with different feature columns.
     """
-    batch, originals = pad_batch(samples, modality)
-    rows, speakers = originals.tolist(), None
+    heard = _at_all_speeds(samples, modality)
+    rows = [one.row for one in heard]
+    batch, speakers = _stack_both(heard, modality), None
     if people is not None:
-        speeds = [0] * len(samples) + [number + 1 for _, number, _ in _copies(samples, modality)]
-        speakers = Speakers.of(batch, [(people[row], speed) for row, speed in zip(rows, speeds, strict=True)])
+        speakers = Speakers.of(batch, [(people[one.row], one.speed) for one in heard])
     names = tuple(samples[row].clip for row in rows)
     mirror = Mirror.of(samples[0].video.columns)
-    return PaddedSet(batch, torch.tensor(targets)[originals], names, mirror, speakers, originals)
+    return PaddedSet(batch, torch.tensor(targets)[rows], names, mirror, speakers, torch.tensor(rows))
 
 
 def pad_batch(samples: Sequence[Sample], modality: Modality = "both") -> tuple[Batch, Tensor]:
@@ -88,20 +90,33 @@ def pad_batch(samples: Sequence[Sample], modality: Modality = "both") -> tuple[B
     Raises:
         InputError: no samples, or samples with different feature columns.
     """
+    heard = _at_all_speeds(samples, modality)
+    return _stack_both(heard, modality), torch.tensor([one.row for one in heard])
+
+
+class _Heard(NamedTuple):
+    """A sample, or its copy at another speed: its row, the number of the speed (0 is its own), and itself."""
+
+    row: int
+    speed: int
+    sample: Sample
+
+
+def _at_all_speeds(samples: Sequence[Sample], modality: Modality) -> list[_Heard]:
+    """All samples, then all copies, one speed after the other; the face alone has none."""
     if not samples:
         raise InputError("no clips to make a batch of; got 0, expected at least 1")
-    copies = _copies(samples, modality)
-    originals = torch.tensor([*range(len(samples)), *(row for row, _, _ in copies)])
-    samples = [*samples, *(copy for _, _, copy in copies)]
-    audio, audio_mask = _stack([sample.audio for sample in samples], wanted=modality != "video")
-    video, video_mask = _stack([sample.video for sample in samples], wanted=modality != "audio")
-    return Batch(audio, audio_mask, video, video_mask), originals
+    own = [_Heard(row, 0, sample) for row, sample in enumerate(samples)]
+    if modality == "video":
+        return own
+    copies = (_Heard(one.row, number + 1, copy) for one in own for number, copy in one.sample.at_other_speeds())
+    return own + sorted(copies, key=attrgetter("speed"))
 
 
-def _copies(samples: Sequence[Sample], modality: Modality) -> list[tuple[int, int, Sample]]:
-    """Row, number of the speed and sample of each copy, all of one speed after the other; the face alone has none."""
-    copies = ((row, *copy) for row, sample in enumerate(samples) for copy in sample.at_other_speeds())
-    return [] if modality == "video" else sorted(copies, key=lambda copy: copy[1])
+def _stack_both(heard: Sequence[_Heard], modality: Modality) -> Batch:
+    audio, audio_mask = _stack([one.sample.audio for one in heard], wanted=modality != "video")
+    video, video_mask = _stack([one.sample.video for one in heard], wanted=modality != "audio")
+    return Batch(audio, audio_mask, video, video_mask)
 
 
 def _stack(streams: Sequence[Stream], *, wanted: bool) -> tuple[Tensor, Tensor]:

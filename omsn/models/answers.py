@@ -44,7 +44,7 @@ def mean_over_speeds(probabilities: Tensor, originals: Tensor) -> Tensor:
 
 
 def mean_of_each(rows: Tensor, originals: Tensor) -> Tensor:
-    """The mean over the rows (m, K) of each clip, (n, K); of logits, what softmax makes the mean over speeds of."""
+    """The mean of the rows (m, K) of each clip, (n, K); softmax of mean logits is ``mean_over_speeds`` of softmax."""
     sums = rows.new_zeros(int(originals.max()) + 1, rows.shape[1]).index_add(0, originals, rows)
     return sums / torch.bincount(originals).unsqueeze(1)
 
